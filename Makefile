@@ -1,0 +1,34 @@
+# Set-up and the two commands. `make` alone lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lab refresh
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: $(STAMP) ## create .venv and install; nothing to do when it is up to date
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$$($(PYTHON) --version 2>&1) is too old: Python 3.11 or newer is needed."; \
+		echo "Name one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+run: setup ## execute the notebooks in order on the shipped samples; pages in build/
+	@$(BIN)/python -m r3d_helpers.classroom.notebooks run
+
+test: setup ## run all tests; every notebook is one
+	@$(BIN)/python -m pytest
+
+lab: setup ## open JupyterLab on a copy of the notebooks, playground/, that is yours to edit
+	@mkdir -p playground && cp -n notebooks/*.ipynb playground/ || true
+	@$(BIN)/jupyter lab playground
+
+refresh: setup ## execute the notebooks in place, for a commit
+	@$(BIN)/python -m r3d_helpers.classroom.notebooks refresh

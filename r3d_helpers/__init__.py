@@ -1,0 +1,40 @@
+"""R3D-18 with Squeeze-and-Excitation for emotion in video: the package behind the lessons.
+
+Submodules load when they are first used, so that ``python -m r3d_helpers doctor`` can still
+explain what is wrong where a dependency is missing or broken.
+"""
+
+import importlib
+
+from . import _torchvision
+
+__version__ = "0.1.0"
+
+_SUBMODULES = (
+    "augment",
+    "classroom",
+    "datasets",
+    "doctor",
+    "faces",
+    "model",
+    "sampler",
+    "trainer",
+    "video",
+)
+_NAMES = {"R3DEmotion": "model", "Trainer": "trainer", "TrainConfig": "trainer"}
+
+__all__ = [*_SUBMODULES, *_NAMES]
+
+_torchvision.repair()
+
+
+def __getattr__(name: str) -> object:
+    if name in _SUBMODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _NAMES:
+        return getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

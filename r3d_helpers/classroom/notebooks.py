@@ -1,0 +1,155 @@
+"""Execute the notebooks: ``python -m r3d_helpers.classroom.notebooks run | refresh``.
+
+``run`` leaves executed copies and pages in ``build/``. ``refresh`` executes in place, for a
+commit: what differs from run to run without meaning anything is taken out, so that a second
+refresh on the same machine changes nothing.
+"""
+
+import json
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+BUILD = ROOT / "build"
+UNCOMPARED = "nbval-ignore-output"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def execute(notebook: NotebookNode) -> None:
+    """Run every cell, in order, in a fresh kernel in ``notebooks/``.
+
+    Raises:
+        CellExecutionError: a cell fails that is not tagged ``raises-exception``.
+    """
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+    )
+    client.execute()
+
+
+def tidy(notebook: NotebookNode) -> None:
+    """Take out of the outputs what names this machine or changes with every run."""
+    _drop_uncompared_widgets(notebook)
+    text = nbformat.writes(notebook)
+    for number, model_id in enumerate(_widgets(notebook)):
+        text = text.replace(model_id, f"{number:032x}")
+    # Tracebacks name files of this machine; what follows the package folder says enough.
+    text = re.sub(r"[\w./~+-]*/site-packages/", "site-packages/", text)
+    text = text.replace(f"{ROOT}/", "")
+    text = re.sub(r"/tmp/ipykernel_\d+/\d+\.py", "cell.py", text)
+    notebook.update(nbformat.reads(text, as_version=4))
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+
+
+def keep_uncompared(notebook: NotebookNode, stored: NotebookNode) -> None:
+    """Put back the stored output of cells that are not compared and have not changed."""
+    before = {cell.id: cell for cell in stored.cells if cell.cell_type == "code"}
+    for cell in notebook.cells:
+        old = before.get(cell.id)
+        if _is_uncompared(cell) and old and old.outputs and old.source == cell.source:
+            cell.outputs = old.outputs
+
+
+def refresh() -> int:
+    """Execute every notebook in place."""
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        print(f"{path.name} ...", flush=True)
+        stored = nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
+        execute(notebook)
+        tidy(notebook)
+        keep_uncompared(notebook, stored)
+        nbformat.write(notebook, path)
+    return 0
+
+
+def run() -> int:
+    """Execute copies of the notebooks in order, render them, and end with a table."""
+    from nbconvert import HTMLExporter
+
+    shutil.rmtree(BUILD, ignore_errors=True)
+    BUILD.mkdir()
+    rows = []
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        print(f"{path.stem} ...", end=" ", flush=True)
+        began = time.perf_counter()
+        notebook = nbformat.read(path, as_version=4)
+        try:
+            execute(notebook)
+            verdict = "ok"
+        except (CellExecutionError, TimeoutError, RuntimeError, NoSuchKernel) as error:
+            verdict = "FAILED"
+            print(error)
+        seconds = time.perf_counter() - began
+        print(f"{verdict} after {seconds:.0f} s", flush=True)
+        tidy(notebook)
+        nbformat.write(notebook, BUILD / path.name)
+        page, _ = HTMLExporter(embed_images=True).from_notebook_node(
+            notebook, {"metadata": {"name": path.stem}}
+        )
+        (BUILD / f"{path.stem}.html").write_text(page, encoding="utf-8")
+        rows.append((path.stem, seconds, verdict))
+    print(f"\n{'notebook':<32}{'seconds':>8}  verdict")
+    for name, seconds, verdict in rows:
+        print(f"{name:<32}{seconds:>8.0f}  {verdict}")
+    print(f"\nPages: {BUILD.relative_to(ROOT)}/*.html. To work with them: make lab")
+    return int(any(verdict != "ok" for _, _, verdict in rows))
+
+
+def _is_uncompared(cell: NotebookNode) -> bool:
+    return UNCOMPARED in cell.metadata.get("tags", ())
+
+
+def _widgets(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """The stored state of every widget by id, in order of creation."""
+    return notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+
+
+def _drop_uncompared_widgets(notebook: NotebookNode) -> None:
+    """A progress bar's last state is a timing; its view goes, and what no other view needs."""
+    views = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if WIDGET_VIEW not in data:
+                continue
+            if _is_uncompared(cell):
+                del data[WIDGET_VIEW]
+            else:
+                views.append(data[WIDGET_VIEW]["model_id"])
+    state = _widgets(notebook)
+    needed = set()
+    while views:
+        model_id = views.pop()
+        if model_id in state and model_id not in needed:
+            needed.add(model_id)
+            views += re.findall(r"IPY_MODEL_(\w+)", json.dumps(state[model_id]))
+    for model_id in [model_id for model_id in state if model_id not in needed]:
+        del state[model_id]
+    if not state:
+        notebook.metadata.pop("widgets", None)
+
+
+if __name__ == "__main__":
+    commands = {"run": run, "refresh": refresh}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    sys.exit(commands[sys.argv[1]]())

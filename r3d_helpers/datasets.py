@@ -1,0 +1,302 @@
+"""Find labelled clips on disk, split them by subject, and serve them to a model."""
+
+import os
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from . import sampler as samplers
+from . import video
+
+RAVDESS_EMOTIONS = {
+    "01": "neutral",
+    "02": "calm",
+    "03": "happy",
+    "04": "sad",
+    "05": "angry",
+    "06": "fearful",
+    "07": "disgust",
+    "08": "surprised",
+}
+CREMA_D_EMOTIONS = {
+    "ANG": "angry",
+    "DIS": "disgust",
+    "FEA": "fearful",
+    "HAP": "happy",
+    "NEU": "neutral",
+    "SAD": "sad",
+}
+VIDEO_ENDINGS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".flv", ".m4v", ".mpg")
+
+# Mean and standard deviation of Kinetics-400, RGB in [0, 1]; torchvision's r3d_18 weights use them.
+MEAN = (0.43216, 0.394666, 0.37645)
+STD = (0.22803, 0.22145, 0.216989)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled video file.
+
+    Attributes:
+        path: the file.
+        label: the emotion's name, such as ``"happy"``.
+        subject: who is seen, such as ``"07"``; clips are only ever split by subject.
+    """
+
+    path: Path
+    label: str
+    subject: str
+
+
+def ravdess(root: str | os.PathLike, *, channel: str = "speech") -> list[Clip]:
+    """List the videos of a RAVDESS copy, or of anything named like it.
+
+    The full-AV file and the video-only file of one performance show the same frames: only one
+    is kept. Audio-only files are no videos.
+
+    Args:
+        root: the folder that holds ``Actor_01`` and so on, at any depth.
+        channel: ``"speech"``, or ``"song"``, which has neither disgust nor surprised.
+
+    Returns:
+        Clips ordered by actor and name.
+
+    Raises:
+        FileNotFoundError: ``root`` is not a folder.
+        ValueError: no such video below ``root``, or an unknown channel.
+
+    Source: Livingstone and Russo 2018, https://zenodo.org/records/1188976.
+    """
+    channels = {"speech": "01", "song": "02"}
+    if channel not in channels:
+        raise ValueError(f"channel must be 'speech' or 'song', got {channel!r}")
+    pattern = rf"0[12]-({channels[channel]}-(0[1-8])-\d\d-\d\d-\d\d-(\d\d))"
+    performances = {}
+    for path, match in _matches(root, pattern, "02-01-03-01-01-01-07.mp4"):
+        name, emotion, actor = match.groups()
+        performances.setdefault(name, Clip(path, RAVDESS_EMOTIONS[emotion], actor))
+    return sorted(performances.values(), key=lambda clip: (clip.subject, clip.path.name))
+
+
+def crema_d(root: str | os.PathLike) -> list[Clip]:
+    """List the videos of a CREMA-D copy (``AAAA_SSS_EEE_LL.flv``).
+
+    Labels have the same names as RAVDESS's.
+
+    Args:
+        root: the folder that holds the videos, at any depth.
+
+    Returns:
+        Clips ordered by actor and name.
+
+    Raises:
+        FileNotFoundError: ``root`` is not a folder.
+        ValueError: no such video below ``root``.
+
+    Source: Cao et al. 2014, https://github.com/CheyneyComputerScience/CREMA-D.
+    """
+    pattern = r"((\d{4})_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(?:LO|MD|HI|XX?))"
+    clips = {}
+    for path, match in _matches(root, pattern, "1001_IEO_HAP_MD.flv"):
+        name, actor, emotion = match.groups()
+        clips.setdefault(name, Clip(path, CREMA_D_EMOTIONS[emotion], actor))
+    return sorted(clips.values(), key=lambda clip: (clip.subject, clip.path.name))
+
+
+def folder(root: str | os.PathLike) -> list[Clip]:
+    """List your own videos, laid out as ``root/<label>/<subject>_<anything>.mp4``.
+
+    Args:
+        root: the folder that holds one folder per label.
+
+    Returns:
+        Clips ordered by path.
+
+    Raises:
+        FileNotFoundError: ``root`` is not a folder.
+        ValueError: no video below ``root``, or one whose name has no subject.
+    """
+    clips = []
+    for path, _ in _matches(root, ".+", "happy/anna_01.mp4"):
+        subject, underscore, _ = path.stem.partition("_")
+        label = path.relative_to(root).parts[:-1]
+        if not (subject and underscore and len(label) == 1):
+            raise ValueError(f"{path}: expected {root}/<label>/<subject>_<anything>{path.suffix}")
+        clips.append(Clip(path, label[0], subject))
+    return clips
+
+
+def split_by_subject(
+    clips: Iterable[Clip], val_fraction: float = 0.25, seed: int = 0
+) -> tuple[list[Clip], list[Clip]]:
+    """Split clips in two so that nobody is seen on both sides.
+
+    Args:
+        clips: what to split.
+        val_fraction: share of the *subjects* on the second side, between 0 and 1; at least one
+            subject lands on each side.
+        seed: which subjects.
+
+    Returns:
+        ``(train, val)``, each in the order of ``clips``.
+
+    Raises:
+        ValueError: the fraction is not between 0 and 1, or there is only one subject.
+    """
+    clips = list(clips)
+    if not 0 < val_fraction < 1:
+        raise ValueError(f"val_fraction must lie between 0 and 1, got {val_fraction!r}")
+    subjects = _subjects(clips)
+    random.Random(seed).shuffle(subjects)
+    count = min(max(1, round(val_fraction * len(subjects))), len(subjects) - 1)
+    return _part(clips, set(subjects[:count]))
+
+
+def train_val_test(
+    clips: Iterable[Clip], test_fraction: float = 0.2, val_fraction: float = 0.15, seed: int = 0
+) -> tuple[list[Clip], list[Clip], list[Clip]]:
+    """Split clips in three: to learn from, to choose the epoch by, to be scored on once.
+
+    Args:
+        clips: what to split, of three subjects or more.
+        test_fraction: share of the subjects to test on.
+        val_fraction: share of the remaining subjects to validate on.
+        seed: which subjects.
+
+    Returns:
+        ``(train, val, test)``, no subject in two of them, each in the order of ``clips``.
+
+    Raises:
+        ValueError: a fraction is not between 0 and 1, or there are too few subjects.
+    """
+    rest, test = split_by_subject(clips, test_fraction, seed)
+    return *split_by_subject(rest, val_fraction, seed), test
+
+
+def subject_folds(clips: Iterable[Clip], k: int) -> list[tuple[list[Clip], list[Clip]]]:
+    """Cut the subjects, in order, into ``k`` runs; each run is once the validation side.
+
+    With RAVDESS and ``k=6`` these are the usual folds of four consecutive actors.
+
+    Args:
+        clips: what to split.
+        k: number of folds, from 2 to the number of subjects.
+
+    Returns:
+        ``k`` pairs ``(train, val)``, each side in the order of ``clips``.
+
+    Raises:
+        ValueError: ``k`` is out of range.
+    """
+    clips = list(clips)
+    subjects = _subjects(clips)
+    n = len(subjects)
+    if not 2 <= k <= n:
+        raise ValueError(f"k must lie between 2 and the number of subjects, {n}, got {k!r}")
+    return [_part(clips, set(subjects[i * n // k : (i + 1) * n // k])) for i in range(k)]
+
+
+class ClipDataset(Dataset):
+    """Clips as a model wants them: decoded, sampled, augmented and normalised.
+
+    An item is ``(video, label)``: float32 ``[T, C, H, W]``, normalised with Kinetics' mean and
+    standard deviation, and the index of the label in ``classes``.
+
+    Args:
+        clips: what to serve.
+        clip_len: frames per clip, ``T``.
+        size: height and width in pixels; a frame that is not square is cut around its centre.
+        sampler: ``(num_frames, clip_len) -> indices``, such as `sampler.uniform`.
+        transform: uint8 ``[T, C, H, W]`` to the same, such as `augment.preset`.
+        classes: the label names in order; None takes those of ``clips``, sorted. Give the
+            training set's to the other sets.
+
+    Attributes:
+        clips: the clips, as a list.
+        classes: label names; an item's label indexes it.
+        targets: the label index of every clip.
+
+    Raises:
+        ValueError: no clips, a label that is not in ``classes``, or a number below 1.
+        VideoError: on access, a file that cannot be read.
+    """
+
+    def __init__(
+        self,
+        clips: Iterable[Clip],
+        clip_len: int = 16,
+        size: int = 112,
+        sampler: Callable[[int, int], Sequence[int]] = samplers.uniform,
+        transform: Callable[[Tensor], Tensor] | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        self.clips = list(clips)
+        if not self.clips:
+            raise ValueError("no clips: the list is empty")
+        if clip_len < 1 or size < 1:
+            raise ValueError(f"clip_len and size must be 1 or more, got {clip_len!r} and {size!r}")
+        self.clip_len = clip_len
+        self.size = size
+        self.sampler = sampler
+        self.transform = transform
+        labels = {clip.label for clip in self.clips}
+        self.classes = sorted(labels) if classes is None else list(classes)
+        if unknown := sorted(labels.difference(self.classes)):
+            raise ValueError(f"labels {unknown} are not among the classes {self.classes}")
+        self.targets = [self.classes.index(clip.label) for clip in self.clips]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        frames = video.read(self.clips[index].path, size=(self.size, self.size))
+        frames = frames[list(self.sampler(len(frames), self.clip_len))]
+        if self.transform is not None:
+            frames = self.transform(frames)
+        return normalize(frames), self.targets[index]
+
+
+def normalize(frames: Tensor) -> Tensor:
+    """Map uint8 RGB ``[T, C, H, W]`` to float32 with Kinetics' mean 0 and deviation 1."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    return (frames / 255 - mean) / std
+
+
+def _matches(
+    root: str | os.PathLike, pattern: str, example: str
+) -> list[tuple[Path, re.Match[str]]]:
+    """Videos below ``root`` whose name without its ending is ``pattern``, in order of path."""
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder")
+    found = [
+        (path, match)
+        for path in sorted(root.rglob("*"))
+        if path.suffix.lower() in VIDEO_ENDINGS
+        and not path.name.startswith(".")  # "._name.mp4" is what macOS leaves in zips
+        and (match := re.fullmatch(pattern, path.stem))
+        and path.is_file()
+    ]
+    if not found:
+        raise ValueError(f"{root}: no video below it is named like {example}")
+    return found
+
+
+def _subjects(clips: Sequence[Clip]) -> list[str]:
+    subjects = sorted({clip.subject for clip in clips})
+    if len(subjects) < 2:
+        raise ValueError(f"a split by subject needs 2 subjects or more, got {subjects}")
+    return subjects
+
+
+def _part(clips: Sequence[Clip], val: set[str]) -> tuple[list[Clip], list[Clip]]:
+    return (
+        [clip for clip in clips if clip.subject not in val],
+        [clip for clip in clips if clip.subject in val],
+    )

@@ -1,0 +1,170 @@
+"""Is this machine ready? Every check says what is wrong and what to do about it.
+
+Nothing heavy is imported before its own check, so that a missing or broken package is reported
+instead of ending the report.
+"""
+
+import importlib
+import importlib.metadata
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import _torchvision
+
+PACKAGES = (
+    "accelerate",
+    "ipywidgets",
+    "jupyterlab",
+    "matplotlib",
+    "numpy",
+    "safetensors",
+    "torchmetrics",
+    "tqdm",
+)
+FREE_GB = 3.0  # a run's checkpoints take about 1 GB, and their successors are written beside them
+SAMPLES = Path(__file__).parents[1] / "data_samples"
+INSTALL = "install again with `make setup`, or `pip install -c constraints.txt -e .[test]`"
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one check.
+
+    Attributes:
+        name: what was looked at.
+        ok: whether it is as it should be.
+        detail: what was found; where it is not ok, what to do.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Trouble(Exception):
+    """What a check found wrong, with the remedy."""
+
+
+def checks() -> list[Check]:
+    """Look at Python, the packages, video, the samples and the disk."""
+    return [
+        _run("Python", _python),
+        _run("torch", _torch),
+        _run("torchvision", _check_torchvision),
+        _run("OpenCV", _opencv),
+        _run("video", _video),
+        *(_run(name, lambda name=name: _package(name)) for name in PACKAGES),
+        _run("samples", _samples),
+        _run("disk", _disk),
+    ]
+
+
+def summary() -> str:
+    """Say in one line whether all is well, or name what is not."""
+    failed = [check for check in checks() if not check.ok]
+    if not failed:
+        return "This machine is ready."
+    return "Not ready. " + " ".join(f"{check.name}: {check.detail}." for check in failed)
+
+
+def main() -> int:
+    """Print every check; the exit status is 1 where one fails."""
+    results = checks()
+    for check in results:
+        print(f"{'ok ' if check.ok else 'BAD'}  {check.name:<12} {check.detail}")
+    failed = sum(not check.ok for check in results)
+    print("This machine is ready." if not failed else f"{failed} of {len(results)} checks failed.")
+    return 1 if failed else 0
+
+
+def _run(name: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, check())
+    except Trouble as trouble:
+        return Check(name, False, str(trouble))
+    except Exception as error:  # a broken package can raise anything while it is imported
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        return Check(name, False, f"{reason}; {INSTALL}")
+
+
+def _package(name: str) -> str:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise Trouble(f"{error.name} is not installed; {INSTALL}") from error
+    return importlib.metadata.version(name)
+
+
+def _python() -> str:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):  # noqa: UP036 (run from a checkout, nothing checked it)
+        raise Trouble(f"{version} is too old; 3.11 or newer is needed")
+    return version
+
+
+def _torch() -> str:
+    version = _package("torch")
+    torch = importlib.import_module("torch")
+    if torch.cuda.is_available():
+        return f"{version}, GPU {torch.cuda.get_device_name()}"
+    return f"{version}, CPU with {torch.get_num_threads()} threads"
+
+
+def _check_torchvision() -> str:
+    version = _package("torchvision")
+    importlib.import_module("torchvision.models.video")
+    if _torchvision.repaired():
+        return (
+            f"{version}, a CUDA build beside a CPU torch: its compiled operators are missing, "
+            "and nothing here needs them"
+        )
+    return version
+
+
+def _opencv() -> str:
+    try:
+        cv2 = importlib.import_module("cv2")
+    except ImportError as error:
+        if ".so" in str(error):
+            raise Trouble(
+                f"{error}; a bare Linux server lacks OpenCV's graphics libraries: "
+                "`apt install libgl1 libglib2.0-0`, or `pip install opencv-python-headless` "
+                "instead of opencv-python"
+            ) from error
+        raise Trouble(f"{error}; {INSTALL}") from error
+    if not hasattr(cv2, "CascadeClassifier"):
+        raise Trouble(f"{cv2.__version__} has no face cascades; 4.10 or newer 4.x is needed")
+    return cv2.__version__
+
+
+def _video() -> str:
+    import numpy as np
+
+    from . import video
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "test.mp4")
+        video.write(path, np.zeros((3, 3, 16, 16), np.uint8), 15)
+        found = video.probe(path).num_frames
+    if found != 3:
+        raise Trouble(f"VP9 in MP4 was written with 3 frames and read with {found}; {INSTALL}")
+    return "VP9 in MP4 can be written and read"
+
+
+def _samples() -> str:
+    found = len(list(SAMPLES.glob("Actor_*/*.mp4")))
+    if not found:
+        raise Trouble("data_samples/ has no videos; draw them: `python -m r3d_helpers faces`")
+    return f"{found} videos in data_samples/"
+
+
+def _disk() -> str:
+    free = shutil.disk_usage(os.getcwd()).free / 1e9
+    if free < FREE_GB:
+        raise Trouble(f"{free:.1f} GB free; training needs {FREE_GB:.0f} GB: make room")
+    return f"{free:.0f} GB free"

@@ -1,0 +1,197 @@
+"""R3D-18 with Squeeze-and-Excitation: the model that the fix document arrived at."""
+
+import hashlib
+import os
+import textwrap
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.video import R3D_18_Weights, VideoResNet, r3d_18
+
+from . import sampler
+
+
+class SqueezeExcitation3d(nn.Module):
+    """Scale every channel of a feature map by a gate that the whole map decides.
+
+    Squeeze: the mean over time and space. Excite: two 1x1x1 convolutions. Scale: multiply.
+
+    Args:
+        channels: ``C`` of the feature map.
+        reduction: ``C // reduction`` channels lie between the two convolutions.
+        init: ``"default"``: gates start near 0.5, as a sigmoid does. ``"identity"``: gates start
+            at exactly 1, so that a pretrained backbone computes what it always did.
+
+    Raises:
+        ValueError: ``reduction`` leaves no channel, or an unknown ``init``.
+
+    Source: Hu et al. 2018, "Squeeze-and-Excitation Networks".
+    """
+
+    def __init__(self, channels: int, reduction: int = 16, init: str = "default") -> None:
+        super().__init__()
+        if not 1 <= reduction <= channels:
+            raise ValueError(f"reduction must lie between 1 and {channels}, got {reduction!r}")
+        if init not in ("default", "identity"):
+            raise ValueError(f"se_init must be 'default' or 'identity', got {init!r}")
+        self.squeeze = nn.AdaptiveAvgPool3d(1)
+        self.reduce = nn.Conv3d(channels, channels // reduction, kernel_size=1)
+        self.expand = nn.Conv3d(channels // reduction, channels, kernel_size=1)
+        # In the state dict, for the same weights mean another function under the other start.
+        self.register_buffer("scale", torch.tensor(1.0 if init == "default" else 2.0))
+        if init == "identity":  # 2 * sigmoid(0) = 1
+            nn.init.zeros_(self.expand.weight)
+            nn.init.zeros_(self.expand.bias)
+
+    def gate(self, features: Tensor) -> Tensor:
+        """``[B, C, T, H, W]`` to gates ``[B, C, 1, 1, 1]`` in ``[0, scale]``."""
+        squeezed = self.reduce(self.squeeze(features)).relu()
+        return self.scale * self.expand(squeezed).sigmoid()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``[B, C, T, H, W]`` to the same shape."""
+        return features * self.gate(features)
+
+
+class R3DEmotion(nn.Module):
+    """Emotion from a video clip: R3D-18, SE in its last two layers, dropout, one linear layer.
+
+    The defaults are the fix document's architecture. SE stands in the module tree, not in hooks:
+    ``print(model)`` shows it, and copying, pickling and exporting keep it.
+
+    Args:
+        num_classes: number of emotions, ``K``.
+        clip_len: frames the backbone sees; a video of another length is sampled to it.
+        se: where the gates sit. ``"output"``: after each block, as in the fix document.
+            ``"residual"``: before the addition, as in the SE paper. None: no gates.
+        se_init: ``"default"`` or ``"identity"``, see `SqueezeExcitation3d`.
+        reduction: see `SqueezeExcitation3d`.
+        dropout: probability of dropping a feature before the linear layer.
+        weights: None: random. ``"KINETICS400_V1"``: torchvision's pretrained weights, from its
+            download folder or the network. Or a path to a plain ``r3d_18`` state dict.
+
+    Attributes:
+        backbone: torchvision's ``VideoResNet`` without its own ``fc``.
+        config: the arguments that rebuild this architecture, without the weights.
+
+    Raises:
+        ValueError: an argument out of range; a weights file that is damaged or no ``r3d_18``.
+        FileNotFoundError: no weights where they should be.
+
+    Source: Tran et al. 2018 (R3D-18), Hu et al. 2018 (SE), the fix document (their union).
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        clip_len: int = 16,
+        se: str | None = "output",
+        se_init: str = "default",
+        reduction: int = 16,
+        dropout: float = 0.5,
+        weights: str | os.PathLike | None = None,
+    ) -> None:
+        super().__init__()
+        if num_classes < 1 or clip_len < 1:
+            raise ValueError(
+                f"num_classes and clip_len must be 1 or more, got {num_classes!r}, {clip_len!r}"
+            )
+        if se not in ("output", "residual", None):
+            raise ValueError(f"se must be 'output', 'residual' or None, got {se!r}")
+        self.config = {
+            "num_classes": num_classes,
+            "clip_len": clip_len,
+            "se": se,
+            "se_init": se_init,
+            "reduction": reduction,
+            "dropout": dropout,
+        }
+        self.clip_len = clip_len
+        self.backbone = r3d_18()
+        width = self.backbone.fc.in_features
+        self.backbone.fc = nn.Identity()
+        if weights is not None:  # before SE, so that every key has its place
+            _load(self.backbone, weights)
+        if se is not None:
+            _add_se(self.backbone, se, reduction, se_init)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(width, num_classes)
+
+    def features(self, video: Tensor) -> Tensor:
+        """Describe each video by one vector.
+
+        Args:
+            video: ``[B, T, C, H, W]``, float, normalised, any ``T`` >= 1.
+
+        Returns:
+            ``[B, 512]``, float; time and space have been averaged away.
+
+        Raises:
+            ValueError: ``video`` has another shape.
+        """
+        if video.ndim != 5 or video.shape[2] != 3 or video.shape[1] < 1:
+            raise ValueError(f"expected a video [B, T, C=3, H, W], got {list(video.shape)}")
+        num_frames = video.shape[1]
+        if num_frames != self.clip_len:
+            video = video[:, sampler.uniform(num_frames, self.clip_len)]
+        # The house speaks [B, T, C, H, W], the backbone [B, C, T, H, W]; they meet only here.
+        return self.backbone(video.permute(0, 2, 1, 3, 4))
+
+    def forward(self, video: Tensor) -> Tensor:
+        """``[B, T, C, H, W]`` as for `features`, to logits ``[B, K]``."""
+        return self.classifier(self.dropout(self.features(video)))
+
+
+def _add_se(backbone: VideoResNet, se: str, reduction: int, init: str) -> None:
+    for name in ("layer3", "layer4"):
+        blocks = []
+        for block in getattr(backbone, name):
+            channels = block.conv2[0].out_channels
+            gate = SqueezeExcitation3d(channels, reduction, init)
+            blocks.append(block)
+            if se == "output":
+                blocks.append(gate)
+            else:
+                block.conv2.append(gate)  # after conv2's batch norm, before the addition
+        setattr(backbone, name, nn.Sequential(*blocks))
+
+
+def _load(backbone: VideoResNet, weights: str | os.PathLike) -> None:
+    """Load a plain ``r3d_18`` state dict, strictly but for the ``fc`` that we do not have."""
+    path = _kinetics() if weights == R3D_18_Weights.KINETICS400_V1.name else Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no weights file {path}; weights is 'KINETICS400_V1', a path to an r3d_18 state "
+            "dict, or None"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        backbone.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")})
+    except Exception as error:  # torch.load raises nearly anything for a file that is not its own
+        reason = textwrap.shorten(str(error), 200)
+        raise ValueError(f"{path}: not a state dict of torchvision's r3d_18: {reason}") from error
+
+
+def _kinetics() -> Path:
+    """The file of torchvision's weights, downloaded if need be, its hash checked even if not."""
+    enum = R3D_18_Weights.KINETICS400_V1
+    path = Path(torch.hub.get_dir(), "checkpoints", enum.url.rpartition("/")[2])
+    if not path.is_file():
+        try:
+            enum.get_state_dict(progress=True, check_hash=True)
+        except OSError as error:
+            raise FileNotFoundError(
+                f"cannot download the weights ({error}); fetch {enum.url} on a machine with "
+                f"network and put the file at {path}"
+            ) from error
+    stated = path.stem.rpartition("-")[2]
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(stated):
+        raise ValueError(
+            f"{path}: damaged, its SHA-256 is {found[: len(stated)]}... instead of {stated}...; "
+            f"delete it and fetch {enum.url} again"
+        )
+    return path

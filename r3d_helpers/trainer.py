@@ -1,0 +1,488 @@
+"""Train, evaluate, stop, go on: one loop, read from top to bottom.
+
+A run is a folder. ``last.safetensors`` holds all that is needed to go on, ``best.safetensors``
+the model with the best validation score, ``history.csv`` one row per epoch.
+"""
+
+import csv
+import json
+import math
+import os
+import random
+import shutil
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset
+from torchmetrics.functional.classification import (
+    multiclass_accuracy,
+    multiclass_confusion_matrix,
+    multiclass_f1_score,
+    multiclass_recall,
+)
+from tqdm.auto import tqdm
+
+from .model import R3DEmotion
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train; every number is checked when the object is made.
+
+    Attributes:
+        epochs: passes over the training set.
+        batch_size: clips per step and process.
+        lr: highest learning rate of AdamW, reached after the warm-up.
+        weight_decay: AdamW's, on weights but not on biases and norms.
+        warmup: share of all steps in which the learning rate rises linearly; then it falls to
+            zero along a cosine.
+        label_smoothing: share of the target spread evenly over all classes.
+        class_weights: weight each class in the loss by how rare it is.
+        clip_grad: largest norm of the gradient; 0 does not clip.
+        ema: decay per step of an exponential moving average of the weights, which is then what
+            is validated and kept; 0 keeps none.
+        seed: of shuffling, sampling, augmentation and dropout; not of the model's first weights,
+            which exist before.
+        num_workers: processes that load data; 0 loads in this one.
+        progress: show a progress bar.
+    """
+
+    epochs: int = 10
+    batch_size: int = 16
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    label_smoothing: float = 0.05
+    class_weights: bool = False
+    clip_grad: float = 1.0
+    ema: float = 0.0
+    seed: int = 0
+    num_workers: int = 0
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        at_least = {"epochs": 1, "batch_size": 1, "weight_decay": 0, "clip_grad": 0}
+        for name, least in {**at_least, "num_workers": 0}.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)!r}")
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"lr must be above 0, got {self.lr!r}")
+        for name in ("warmup", "label_smoothing", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well a model does on a set of clips. Every share lies in [0, 1].
+
+    Attributes:
+        uar: unweighted average recall: the mean over classes of the share found. Chance is one
+            over the number of classes, however unequal they are.
+        war: weighted average recall, that is, accuracy: the share of clips that are right.
+        f1: the mean over classes of F1.
+        confusion: ``[K, K]`` int64, clips by true class (row) and predicted class (column).
+        loss: mean cross-entropy.
+
+    Means over classes leave out a class that no clip has.
+    """
+
+    uar: float
+    war: float
+    f1: float
+    confusion: Tensor
+    loss: float
+
+
+class Trainer:
+    """Fit a model to clips, keep what is needed to go on, and score it.
+
+    Uses a CUDA GPU where there is one, else the CPU, in float32.
+
+    Args:
+        model: the model to train, in place.
+        config: how.
+        out_dir: the run's folder; `fit` makes it.
+
+    Attributes:
+        history: one record per finished epoch, as in ``history.csv``.
+    """
+
+    def __init__(self, model: R3DEmotion, config: TrainConfig, out_dir: str | os.PathLike) -> None:
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        self.model = model.to(self.accelerator.device)
+        self.config = config
+        self.out_dir = Path(out_dir)
+        self.history: list[dict] = []
+        self._resumed: tuple[dict[str, Tensor], dict] | None = None
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint that `resume` goes on from."""
+        return self.out_dir / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The model with the best validation score, for `load`."""
+        return self.out_dir / "best.safetensors"
+
+    def fit(self, train_set: Dataset, val_set: Dataset) -> list[dict]:
+        """Train, and leave the model with the weights of the best validation epoch.
+
+        Best is the highest UAR on ``val_set``, of equals the lowest loss. Keep your test
+        subjects out of both sets.
+
+        Args:
+            train_set: items ``(video [T, C, H, W] float, label int)``.
+            val_set: likewise, of other subjects.
+
+        Returns:
+            One record per epoch: ``epoch``, ``lr``, ``train_loss``, ``val_loss``, ``val_uar``,
+            ``val_war``, ``val_f1``, ``seconds``.
+
+        Raises:
+            FileExistsError: ``out_dir`` already holds a run.
+            ValueError: the sets fit neither the model nor each other nor the resumed run.
+            OSError: too little disk space for the checkpoints.
+            FloatingPointError: loss or gradient is not finite; the last checkpoint stands.
+        """
+        self._check_sets(train_set, val_set)
+        self._check_folder()
+        self._prepare(train_set, val_set)
+        if self._resumed is None:
+            self._save()
+        else:
+            self._restore(self._resumed)
+        steps = len(self.loader)
+        with tqdm(
+            total=self.config.epochs * steps,
+            initial=len(self.history) * steps,
+            unit="step",
+            disable=not (self.config.progress and self.accelerator.is_main_process),
+        ) as bar:
+            for epoch in range(len(self.history), self.config.epochs):
+                began = time.perf_counter()
+                loss, rate = self._train_epoch(epoch, bar)
+                scores = self._evaluate(self._averaged, val_set)
+                self.history.append(
+                    {
+                        "epoch": epoch + 1,
+                        "lr": rate,
+                        "train_loss": loss,
+                        "val_loss": scores.loss,
+                        "val_uar": scores.uar,
+                        "val_war": scores.war,
+                        "val_f1": scores.f1,
+                        "seconds": time.perf_counter() - began,
+                    }
+                )
+                bar.set_postfix(val_uar=f"{scores.uar:.2f}")
+                if _best_epoch(self.history) == epoch + 1:
+                    self._write(self.best, self._averaged.state_dict())
+                self._save()
+        self._resumed = None
+        self.accelerator.wait_for_everyone()
+        self.model.load_state_dict(_read(self.best)[0])
+        return self.history
+
+    def evaluate(self, dataset: Dataset) -> Scores:
+        """Score the model as it is, on items as `fit` takes them."""
+        return self._evaluate(self.model, dataset)
+
+    def predict(self, dataset: Dataset) -> tuple[Tensor, Tensor]:
+        """Return the logits ``[N, K]`` float32 and the labels ``[N]`` int64, in order."""
+        return self._predict(self.model, dataset)
+
+    @classmethod
+    def resume(cls, out_dir: str | os.PathLike) -> "Trainer":
+        """Rebuild a run from its folder; call `fit` with the same sets to go on.
+
+        On the same CPU with the same number of threads it ends in the same weights, bit for bit,
+        as a run that was never stopped.
+
+        Raises:
+            FileNotFoundError: no run in ``out_dir``.
+            ValueError: its checkpoint cannot be read.
+        """
+        path = Path(out_dir) / "last.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(f"{out_dir}: no run to resume, {path.name} is not there")
+        tensors, meta = _read(path)
+        model = R3DEmotion(**meta["model"])
+        model.load_state_dict(_below("model", tensors))
+        trainer = cls(model, TrainConfig(**meta["train"]), out_dir)
+        trainer.history = meta["history"]
+        trainer._resumed = tensors, meta
+        return trainer
+
+    def _prepare(self, train_set: Dataset, val_set: Dataset) -> None:
+        """Make what only training needs: loader, optimiser, average, loss."""
+        config = self.config
+        self.shuffle = torch.Generator()
+        loader = DataLoader(
+            train_set,
+            config.batch_size,
+            shuffle=True,
+            generator=self.shuffle,
+            num_workers=config.num_workers,
+            drop_last=len(train_set) > config.batch_size,  # batch norm dislikes a rest of one
+        )
+        weights = [p for p in self.model.parameters() if p.ndim > 1]
+        others = [p for p in self.model.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": weights, "weight_decay": config.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            fused=True,
+        )
+        self.wrapped, self.optimizer, self.loader = self.accelerator.prepare(
+            self.model, optimizer, loader
+        )
+        self.ema = None
+        if config.ema:
+            average = get_ema_multi_avg_fn(config.ema)
+            self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
+        self.criterion = nn.CrossEntropyLoss(
+            self._class_weights(train_set), label_smoothing=config.label_smoothing
+        )
+        self.about = {
+            "model": self.model.config,
+            "train": asdict(config),
+            "classes": getattr(train_set, "classes", None),
+            "size": getattr(train_set, "size", None),
+            "subjects": sorted(_subjects(train_set) | _subjects(val_set)),
+            "steps_per_epoch": len(self.loader),
+        }
+
+    def _train_epoch(self, epoch: int, bar: tqdm) -> tuple[float, float]:
+        """One pass over the training set: the mean loss and the last learning rate."""
+        # Every epoch has its own seed, so going on needs no generator's state.
+        seed = random.Random(f"{self.config.seed} {epoch}").getrandbits(32)
+        set_seed(seed)
+        self.shuffle.manual_seed(seed)
+        steps = len(self.loader)
+        losses = []
+        self.wrapped.train()
+        for step, (video, target) in enumerate(self.loader, start=epoch * steps):
+            rate = self._rate(step, self.config.epochs * steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            loss = self.criterion(self.wrapped(video), target)
+            self.optimizer.zero_grad()
+            self.accelerator.backward(loss)
+            norm = self.accelerator.clip_grad_norm_(
+                self.wrapped.parameters(), self.config.clip_grad or math.inf
+            )
+            self._check_finite(epoch, step, rate, loss=loss, gradient=norm)
+            self.optimizer.step()
+            if self.ema is not None:
+                self.ema.update_parameters(self.model)
+            losses.append(loss.item())
+            bar.update()
+        return sum(losses) / len(losses), rate
+
+    @property
+    def _averaged(self) -> nn.Module:
+        """The weights to validate and keep."""
+        return self.model if self.ema is None else self.ema.module
+
+    def _evaluate(self, model: nn.Module, dataset: Dataset) -> Scores:
+        logits, targets = self._predict(model, dataset)
+        return score(logits, targets)
+
+    @torch.no_grad()
+    def _predict(self, model: nn.Module, dataset: Dataset) -> tuple[Tensor, Tensor]:
+        loader = self.accelerator.prepare(
+            DataLoader(dataset, self.config.batch_size, num_workers=self.config.num_workers)
+        )
+        was_training = model.training
+        model.eval()
+        batches = [
+            self.accelerator.gather_for_metrics((model(video), target)) for video, target in loader
+        ]
+        model.train(was_training)
+        logits, targets = (torch.cat(column).cpu() for column in zip(*batches, strict=True))
+        return logits, targets
+
+    def _rate(self, step: int, num_steps: int) -> float:
+        """Linear warm-up, then half a cosine down to zero."""
+        warmup = max(1, round(self.config.warmup * num_steps))
+        if step < warmup:
+            return self.config.lr * (step + 1) / warmup
+        return self.config.lr * (1 + math.cos(math.pi * (step - warmup) / (num_steps - warmup))) / 2
+
+    def _class_weights(self, train_set: Dataset) -> Tensor | None:
+        """``[K]``: as often as all classes are on average, over as often as this one is."""
+        if not self.config.class_weights:
+            return None
+        targets = getattr(train_set, "targets", None) or [int(label) for _, label in train_set]
+        counts = torch.bincount(torch.tensor(targets), minlength=self.model.config["num_classes"])
+        return (len(targets) / len(counts) / counts.clamp(min=1)).to(self.accelerator.device)
+
+    def _check_sets(self, train_set: Dataset, val_set: Dataset) -> None:
+        classes = getattr(train_set, "classes", None)
+        if classes is not None and len(classes) != self.model.config["num_classes"]:
+            raise ValueError(
+                f"the model has {self.model.config['num_classes']} classes, the training set "
+                f"{len(classes)}: {classes}"
+            )
+        if (other := getattr(val_set, "classes", classes)) != classes:
+            raise ValueError(
+                f"training and validation set number their classes differently ({classes} and "
+                f"{other}): give both the same `classes`"
+            )
+        if both := sorted(_subjects(train_set) & _subjects(val_set)):
+            warnings.warn(
+                f"subjects {both} are in training and validation set: the score says nothing "
+                "about people the model has never seen; use datasets.split_by_subject",
+                stacklevel=3,
+            )
+
+    def _check_folder(self) -> None:
+        if self._resumed is None and (self.last.exists() or self.best.exists()):
+            raise FileExistsError(
+                f"{self.out_dir} already holds a run: go on with Trainer.resume, or choose "
+                "another folder"
+            )
+        self.accelerator.wait_for_everyone()
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        size = sum(p.numel() * p.element_size() for p in self.model.parameters())
+        # last (weights and two moments), its successor before it is moved, and best
+        needed = size * (8 if self.config.ema else 7) + 100e6
+        if (free := shutil.disk_usage(self.out_dir).free) < needed:
+            raise OSError(
+                f"{self.out_dir}: the checkpoints need {needed / 1e9:.1f} GB, and only "
+                f"{free / 1e9:.1f} GB are free: make room or choose another folder"
+            )
+
+    def _check_finite(self, epoch: int, step: int, rate: float, **values: Tensor) -> None:
+        for name, value in values.items():
+            if not torch.isfinite(value):
+                raise FloatingPointError(
+                    f"the {name} became {value.item()} in epoch {epoch + 1}, step {step + 1}, at "
+                    f"learning rate {rate:.2g}. {self.last} keeps the epoch before. Lower lr, or "
+                    "look for non-finite values in the videos"
+                )
+
+    def _save(self) -> None:
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+        if self.ema is not None:
+            tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
+        self._write(self.last, tensors)
+        self._write_history()
+
+    def _restore(self, resumed: tuple[dict[str, Tensor], dict]) -> None:
+        tensors, saved = resumed
+        for name in ("classes", "size", "subjects", "steps_per_epoch"):
+            if self.about[name] != saved[name]:
+                raise ValueError(
+                    f"{self.out_dir}: the run was begun with {name} {saved[name]}, not "
+                    f"{self.about[name]}: go on with the same sets"
+                )
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _below("optimizer", tensors).items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        if self.ema is not None:
+            self.ema.load_state_dict(_below("ema", tensors))
+        self._write_history()
+
+    def _write(self, path: Path, tensors: Mapping[str, Tensor]) -> None:
+        """Write a checkpoint beside its place, then move it there: it is whole at any moment."""
+        if not self.accelerator.is_main_process:
+            return
+        part = path.with_suffix(".part")
+        about = json.dumps({**self.about, "history": self.history})
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(tensors, part, metadata={"r3d_helpers": about})
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def _write_history(self) -> None:
+        if not (self.accelerator.is_main_process and self.history):
+            return
+        part = self.out_dir / "history.part"
+        with part.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.history[0])
+            writer.writeheader()
+            writer.writerows(self.history)
+        part.replace(self.out_dir / "history.csv")
+
+
+def load(path: str | os.PathLike) -> tuple[R3DEmotion, dict]:
+    """Load the trained model from a run's ``best.safetensors``.
+
+    Returns:
+        The model in evaluation mode, and what was saved beside it: ``classes`` (names in the
+        order of the logits), ``size`` (pixels), ``subjects`` (those it was trained or validated
+        on), ``history``, and the two configurations, ``model`` and ``train``.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not such a checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such checkpoint")
+    tensors, meta = _read(path)
+    model = R3DEmotion(**meta["model"])
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: no trained model; load best.safetensors of a run") from error
+    return model.eval(), meta
+
+
+def score(logits: Tensor, targets: Tensor) -> Scores:
+    """Compare logits ``[N, K]`` with labels ``[N]`` int64."""
+    num_classes = logits.shape[1]
+    predicted = logits.argmax(1)
+    confusion = multiclass_confusion_matrix(predicted, targets, num_classes)
+    present = confusion.sum(1) > 0  # torchmetrics' own mean counts a class that no clip has
+    recall = multiclass_recall(predicted, targets, num_classes, average="none")
+    f1 = multiclass_f1_score(predicted, targets, num_classes, average="none")
+    return Scores(
+        uar=recall[present].mean().item(),
+        war=multiclass_accuracy(predicted, targets, num_classes, average="micro").item(),
+        f1=f1[present].mean().item(),
+        confusion=confusion,
+        loss=nn.functional.cross_entropy(logits, targets).item(),
+    )
+
+
+def _subjects(dataset: Dataset) -> set[str]:
+    return {clip.subject for clip in getattr(dataset, "clips", ())}
+
+
+def _best_epoch(history: list[dict]) -> int:
+    return max(history, key=lambda record: (record["val_uar"], -record["val_loss"]))["epoch"]
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    prefix += "."
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return tensors, json.loads(file.metadata()["r3d_helpers"])
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path}: not a checkpoint of this package ({error})") from error
