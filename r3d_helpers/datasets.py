@@ -255,8 +255,11 @@ class ClipDataset(Dataset):
         return len(self.clips)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        frames = video.read(self.clips[index].path, size=(self.size, self.size))
-        frames = frames[list(self.sampler(len(frames), self.clip_len))]
+        frames = video.read(
+            self.clips[index].path,
+            indices=lambda num_frames: self.sampler(num_frames, self.clip_len),
+            size=(self.size, self.size),
+        )
         if self.transform is not None:
             frames = self.transform(frames)
         return normalize(frames), self.targets[index]

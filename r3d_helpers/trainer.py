@@ -163,6 +163,7 @@ class Trainer:
             self._save()
         else:
             self._restore(self._resumed)
+            self._resumed = None  # stopped again, it must be resumed again
         steps = len(self.loader)
         with tqdm(
             total=self.config.epochs * steps,
@@ -190,7 +191,6 @@ class Trainer:
                 if _best_epoch(self.history) == epoch + 1:
                     self._write(self.best, self._averaged.state_dict())
                 self._save()
-        self._resumed = None
         self.accelerator.wait_for_everyone()
         self.model.load_state_dict(_read(self.best)[0])
         return self.history
@@ -262,6 +262,7 @@ class Trainer:
             "classes": getattr(train_set, "classes", None),
             "size": getattr(train_set, "size", None),
             "subjects": sorted(_subjects(train_set) | _subjects(val_set)),
+            "clips": [len(train_set), len(val_set)],
             "steps_per_epoch": len(self.loader),
         }
 
@@ -386,7 +387,7 @@ class Trainer:
 
     def _restore(self, resumed: tuple[dict[str, Tensor], dict]) -> None:
         tensors, saved = resumed
-        for name in ("classes", "size", "subjects", "steps_per_epoch"):
+        for name in ("classes", "size", "subjects", "clips", "steps_per_epoch"):
             if self.about[name] != saved[name]:
                 raise ValueError(
                     f"{self.out_dir}: the run was begun with {name} {saved[name]}, not "
@@ -406,13 +407,18 @@ class Trainer:
         """Write a checkpoint beside its place, then move it there: it is whole at any moment."""
         if not self.accelerator.is_main_process:
             return
-        part = path.with_suffix(".part")
         about = json.dumps({**self.about, "history": self.history})
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        # A folder, for safetensors has temporary files of its own, which a kill leaves behind.
+        folder = self.out_dir / "part"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        part = folder / path.name
         save_file(tensors, part, metadata={"r3d_helpers": about})
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(path)
+        folder.rmdir()
 
     def _write_history(self) -> None:
         if not (self.accelerator.is_main_process and self.history):

@@ -2,8 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def probe(path: str | os.PathLike) -> Info:
 
 def read(
     path: str | os.PathLike,
-    indices: Sequence[int] | None = None,
+    indices: Sequence[int] | Callable[[int], Sequence[int]] | None = None,
     size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Decode a video.
@@ -70,8 +70,8 @@ def read(
 
     Args:
         path: anything that OpenCV's FFmpeg decodes: MP4, MOV, AVI, FLV, WebM, ...
-        indices: the frames to return, as a sampler gives them; repeats are allowed, and None
-            returns every frame.
+        indices: the frames to return, as a sampler gives them, repeats allowed; or a function
+            that names them, given the number of frames; or None for every frame.
         size: ``(H, W)`` in pixels. A frame of another shape is cut to it around the centre,
             then scaled, so that a face is never stretched. None keeps the video's own size.
 
@@ -85,25 +85,26 @@ def read(
     """
     if size is not None and (len(size) != 2 or min(size) < 1):
         raise ValueError(f"size must be (height, width), both 1 or more, got {size!r}")
-    if indices is not None and len(indices) == 0:
-        raise ValueError("indices is empty: name one frame or more, or None for all of them")
-    wanted = None if indices is None else set(indices)
+    listed = None if indices is None or callable(indices) else _listed(indices)
     kept: dict[int, np.ndarray] = {}
     with _open(path) as capture:
         num_frames = 0
         for frame in _frames(capture):
-            if wanted is None or num_frames in wanted:
+            if listed is None or num_frames in listed:
                 kept[num_frames] = _resize(frame, size)
             num_frames += 1
         _check_count(path, capture, num_frames)
-    for index in indices or ():
+    if callable(indices):
+        listed = _listed(indices(num_frames))
+    for index in listed or ():
         if index not in kept:
             raise IndexError(f"{path}: no frame {index}; it has frames 0 to {num_frames - 1}")
     if len(shapes := {frame.shape for frame in kept.values()}) > 1:
         sizes = ", ".join(sorted(f"{h}x{w}" for h, w, _ in shapes))
         raise VideoError(f"{path}: the frame size changes on the way ({sizes}); pass size=(H, W)")
-    frames = np.stack([kept[index] for index in (kept if indices is None else indices)])
-    return torch.from_numpy(frames).flip(-1).permute(0, 3, 1, 2).contiguous()  # BGR to RGB
+    frames = np.stack([kept[index] for index in (kept if listed is None else listed)])
+    # BGR to RGB, and channels first: in NumPy, for small copies are no work for several threads.
+    return torch.from_numpy(np.ascontiguousarray(frames[..., ::-1].transpose(0, 3, 1, 2)))
 
 
 def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> None:
@@ -132,9 +133,9 @@ def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> N
     height, width = array.shape[2:]
     if height % 2 or width % 2 or not height or not width:
         raise ValueError(f"height and width must be even, got {height}x{width}: crop or pad first")
-    if not fps > 0:
-        raise ValueError(f"fps must be above 0, got {fps!r}")
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
+    if not 0 < fps < np.inf:  # OpenCV hangs on an infinite one
+        raise ValueError(f"fps must be a number above 0, got {fps!r}")
+    part = path.absolute().with_name(f".{path.stem}.{os.getpid()}.part.mp4")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         codec = cv2.VideoWriter.fourcc(*"vp09")
@@ -148,7 +149,14 @@ def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> N
     except OSError as error:
         raise VideoError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # never made, where its folder could not be
+            part.unlink()
+
+
+def _listed(indices: Sequence[int]) -> list[int]:
+    if len(indices) == 0:
+        raise ValueError("indices is empty: name one frame or more, or None for all of them")
+    return np.asarray(indices).tolist()
 
 
 @contextmanager
@@ -161,7 +169,7 @@ def _open(path: str | os.PathLike) -> Iterator[cv2.VideoCapture]:
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
     options = [value for limit in limits for value in (limit, _TIMEOUT_MS)]
     options += [cv2.CAP_PROP_N_THREADS, 1]  # the data loader's workers run side by side already
-    # Absolute: FFmpeg takes "take:1.mp4" for a network protocol.
+    # Absolute, as in `write`: FFmpeg takes "take:1.mp4" for a network protocol.
     capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG, options)
     try:
         if not capture.isOpened():

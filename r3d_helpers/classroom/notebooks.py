@@ -34,7 +34,7 @@ def execute(notebook: NotebookNode) -> None:
     """
     client = NotebookClient(
         notebook,
-        timeout=600,
+        timeout=900,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
@@ -50,7 +50,7 @@ def tidy(notebook: NotebookNode) -> None:
     for number, model_id in enumerate(_widgets(notebook)):
         text = text.replace(model_id, f"{number:032x}")
     # Tracebacks name files of this machine; what follows the package folder says enough.
-    text = re.sub(r"[\w./~+-]*/site-packages/", "site-packages/", text)
+    text = re.sub(r"(?<![\w./~+-])[\w./~+-]{1,200}/site-packages/", "site-packages/", text)
     text = text.replace(f"{ROOT}/", "")
     text = re.sub(r"/tmp/ipykernel_\d+/\d+\.py", "cell.py", text)
     notebook.update(nbformat.reads(text, as_version=4))

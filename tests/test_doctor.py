@@ -1,0 +1,111 @@
+"""`doctor`: whatever is wrong with the machine, a report comes, with the remedy."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from r3d_helpers import doctor
+
+ROOT = Path(__file__).parents[1]
+DOCTOR = "from r3d_helpers.__main__ import main; sys.exit(main(['doctor']))"
+# Without the packages that take seconds to import and are not what the test is about.
+BRIEF = f"from r3d_helpers import doctor; doctor.PACKAGES = ('numpy',); {DOCTOR}"
+
+
+def python(code, path=()):
+    """Run code in a fresh Python, with shim folders in front of the real packages."""
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
+    )
+
+
+def bad(output):
+    """The lines of the report that name something wrong, by what they name."""
+    lines = [line.split(maxsplit=2) for line in output.splitlines() if line.startswith("BAD")]
+    return {name: detail for _, name, detail in lines}
+
+
+def assert_reported(result, name, *words):
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert all(word in bad(result.stdout)[name] for word in words), result.stdout
+    assert result.stdout.splitlines()[-1].endswith("checks failed.")
+
+
+def test_a_healthy_machine_is_ready():
+    result = python(DOCTOR)
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.splitlines()[-1] == "This machine is ready."
+    assert not bad(result.stdout)
+
+
+@pytest.mark.parametrize(("module", "name"), [("torch", "torch"), ("cv2", "OpenCV")])
+def test_a_missing_package_is_named_with_the_remedy(module, name):
+    result = python(f"sys.modules[{module!r}] = None; {BRIEF}")
+    assert_reported(result, name, module, "make setup")
+
+
+def test_a_missing_graphics_library_is_explained(tmp_path):
+    (tmp_path / "cv2.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file')"
+    )
+    result = python(BRIEF, [tmp_path])
+    assert_reported(result, "OpenCV", "libGL.so.1", "apt install libgl1", "headless")
+
+
+def test_a_broken_torchvision_is_reported(tmp_path):
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('no kernel image')")
+    result = python(BRIEF, [tmp_path])
+    assert_reported(result, "torchvision", "no kernel image", "make setup")
+
+
+def test_too_little_disk_is_reported(monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1.2e9))
+    assert doctor.main() == 1
+    assert bad(capsys.readouterr().out) == {"disk": "1.2 GB free; training needs 3 GB: make room"}
+
+
+def test_missing_samples_are_reported(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(doctor, "SAMPLES", tmp_path)
+    assert doctor.main() == 1
+    (detail,) = bad(capsys.readouterr().out).values()
+    assert "python -m r3d_helpers faces" in detail
+
+
+def test_an_old_python_is_reported(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 4))
+    assert doctor.main() == 1
+    assert "3.10.4 is too old; 3.11" in bad(capsys.readouterr().out)["Python"]
+
+
+def test_a_codec_that_loses_frames_is_reported(monkeypatch):
+    monkeypatch.setattr("r3d_helpers.video.probe", lambda _: SimpleNamespace(num_frames=2))
+    check = next(check for check in doctor.checks() if check.name == "video")
+    assert not check.ok
+    assert "3 frames and read with 2" in check.detail
+
+
+def test_the_summary_names_what_failed(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert doctor.summary().startswith("Not ready. disk: 0.0 GB free")
+
+
+def test_a_cuda_torchvision_beside_a_cpu_torch_is_repaired():
+    alone = python("import torchvision")
+    if "torchvision::nms does not exist" not in alone.stderr:
+        pytest.skip("torch and torchvision are of one kind here")
+    repaired = python(
+        "from r3d_helpers import _torchvision; from torchvision.models.video import r3d_18; "
+        "from torchvision.transforms import v2; print(_torchvision.repaired())"
+    )
+    assert (repaired.returncode, repaired.stdout) == (0, "True\n"), repaired.stderr

@@ -1,0 +1,161 @@
+"""What nbval does not see: stale, unexecuted, machine-dependent or heavy notebooks."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from r3d_helpers.classroom import notebooks
+
+PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
+MACHINE = re.compile(
+    r"(?<![\w.])/(?:root|home|Users|tmp|opt|usr|var|mnt|work|workspace|private)/|[A-Z]:\\\\"
+)
+
+
+def load(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+
+
+def problems(notebook):
+    """Everything wrong with the stored outputs of one notebook."""
+    found = []
+    cells = code_cells(notebook)
+    counts = [cell.execution_count for cell in cells]
+    if counts != list(range(1, len(cells) + 1)):
+        found.append(f"executed out of order or not at all: {counts}")
+    for cell in cells:
+        raises = "raises-exception" in cell.metadata.get("tags", ())
+        errors = [o for o in cell.outputs if o.output_type == "error"]
+        if raises != bool(errors):
+            found.append(f"stored errors and the tag raises-exception differ: {cell.source[:60]}")
+    outputs = json.dumps([cell.outputs for cell in cells])
+    outputs = re.sub(r"[A-Za-z0-9+/=\\n]{200,}", "", outputs)  # pictures and videos
+    found += [f"a path of a machine: {hit.group(0)}" for hit in MACHINE.finditer(outputs)]
+    if cells[0].source.strip() != "import r3d_helpers":
+        found.append("the first code cell is not `import r3d_helpers` alone")
+    return found
+
+
+def test_there_are_notebooks():
+    assert [path.stem for path in PATHS] == ["00_meet_the_clip", "04_train_the_fixed_model"]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_stored_outputs_are_sound(path):
+    assert problems(load(path)) == []
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_notebook_is_small(path):
+    assert path.stat().st_size < 1.5e6
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_tidying_again_changes_nothing(path):
+    notebook = load(path)
+    again = copy.deepcopy(notebook)
+    notebooks.tidy(again)
+    assert nbformat.writes(again) == nbformat.writes(notebook)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_most_cells_are_compared(path):
+    cells = code_cells(load(path))
+    ignored = [c for c in cells if notebooks.UNCOMPARED in c.metadata.get("tags", ())]
+    assert len(ignored) <= len(cells) / 2
+    # An uncompared cell is followed, sooner or later, by one that states what holds.
+    assert notebooks.UNCOMPARED not in cells[-1].metadata.get("tags", ())
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_every_figure_is_described_in_the_prose(path):
+    cells = load(path).cells
+    for index, cell in enumerate(cells):
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", ())):
+            following = "".join(c.source for c in cells[index + 1 : index + 4])
+            assert re.search(r"\*The (first )?figure", following), cell.source
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_links_lead_somewhere(path):
+    for cell in load(path).cells:
+        if cell.cell_type == "markdown":
+            for target in re.findall(r"\]\(([^)#]+)", cell.source):
+                assert target.startswith("https://") or (path.parent / target).exists(), target
+
+
+@pytest.fixture
+def sound():
+    return load(PATHS[0])
+
+
+def test_guard_sees_an_unexecuted_cell(sound):
+    code_cells(sound)[2].execution_count = None
+    assert "out of order or not at all" in problems(sound)[0]
+
+
+def test_guard_sees_execution_out_of_order(sound):
+    first, second, *_ = code_cells(sound)
+    first.execution_count, second.execution_count = 2, 1
+    assert "out of order" in problems(sound)[0]
+
+
+def test_guard_sees_a_stored_error(sound):
+    error = nbformat.v4.new_output("error", ename="ValueError", evalue="no", traceback=[])
+    code_cells(sound)[3].outputs.append(error)
+    assert "raises-exception" in problems(sound)[0]
+
+
+def test_guard_sees_a_tagged_cell_without_its_error(sound):
+    code_cells(sound)[3].metadata["tags"] = ["raises-exception"]
+    assert "raises-exception" in problems(sound)[0]
+
+
+@pytest.mark.parametrize("path", ["/home/ada/r3d/x.py", "/root/kit/a", "/tmp/x", "C:\\Users\\ada"])
+def test_guard_sees_a_path_of_a_machine(sound, path):
+    code_cells(sound)[1].outputs.append(nbformat.v4.new_output("stream", text=f'File "{path}"'))
+    assert "path of a machine" in problems(sound)[0]
+
+
+def test_uncompared_output_is_kept_while_the_cell_is_unchanged():
+    def notebook(source, text):
+        cell = nbformat.v4.new_code_cell(source, id="a", metadata={"tags": [notebooks.UNCOMPARED]})
+        cell.outputs = [nbformat.v4.new_output("stream", text=text)]
+        return nbformat.v4.new_notebook(cells=[cell])
+
+    fresh, edited = notebook("train()", "new"), notebook("train(2)", "new")
+    for now in (fresh, edited):
+        notebooks.keep_uncompared(now, notebook("train()", "old"))
+    assert fresh.cells[0].outputs[0].text == "old"
+    assert edited.cells[0].outputs[0].text == "new"
+
+
+def test_tidying_renumbers_widgets_and_strips_package_paths():
+    old = "ab" * 16
+    cell = nbformat.v4.new_code_cell("slider", id="a")
+    cell.outputs = [
+        nbformat.v4.new_output("display_data", {notebooks.WIDGET_VIEW: {"model_id": old}}),
+        nbformat.v4.new_output("stream", text="/home/ada/.venv/lib/site-packages/torch/x.py"),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    notebook.metadata["widgets"] = {notebooks.WIDGET_STATE: {"state": {old: {"state": {}}}}}
+    notebooks.tidy(notebook)
+    text = nbformat.writes(notebook)
+    assert old not in text
+    assert f"{0:032x}" in text
+    assert "site-packages/torch/x.py" in text
+    assert "/home/ada" not in text
+
+
+def test_repository_has_the_promised_top_level():
+    root = Path(__file__).parents[1]
+    for name in ("README.md", "environment.yml", "notebooks", "r3d_helpers", "data_samples"):
+        assert (root / name).exists(), name

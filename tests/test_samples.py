@@ -1,0 +1,73 @@
+"""The shipped clips: complete, drawn by the code beside them, and honest."""
+
+import statistics
+from pathlib import Path
+
+import pytest
+import torch
+
+from r3d_helpers import datasets, faces, video
+from r3d_helpers.classroom import probe
+
+ROOT = Path(__file__).parents[1] / "data_samples"
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return datasets.ravdess(ROOT)
+
+
+def test_every_actor_acts_every_emotion_twice(clips):
+    assert len(clips) == 60 * 7 * 2
+    assert len({clip.subject for clip in clips}) == 60
+    wanted = {faces.name(a, e, t) for a in range(1, 61) for e in faces.PROTOTYPES for t in (1, 2)}
+    assert {clip.path.relative_to(ROOT).as_posix() for clip in clips} == wanted
+
+
+def test_samples_are_small():
+    assert sum(path.stat().st_size for path in ROOT.rglob("*") if path.is_file()) < 8e6
+
+
+def test_the_code_draws_the_shipped_clips(clips, tmp_path):
+    for clip in clips[::120]:
+        _, _, code, _, _, take, actor = clip.path.stem.split("-")
+        drawn = faces.clip(int(actor), datasets.RAVDESS_EMOTIONS[code], int(take))
+        again = tmp_path / clip.path.name
+        video.write(again, drawn, faces.FPS)
+        assert torch.equal(video.read(again), video.read(clip.path)), clip.path.name
+
+
+def test_lengths_and_rate_are_as_the_readme_says(clips):
+    infos = [video.probe(clip.path) for clip in clips[::3]]
+    lengths = [info.num_frames for info in infos]
+    assert min(lengths) >= 11
+    assert max(lengths) <= 45
+    assert 0.2 < statistics.mean(length < 16 for length in lengths) < 0.35
+    assert {(info.fps, info.height, info.width) for info in infos} == {(15.0, 56, 56)}
+
+
+def test_colour_does_not_give_the_label_away(clips):
+    statistics_of = probe.colour_statistics(clips)
+    classes = sorted(faces.PROTOTYPES)
+    targets = torch.tensor([classes.index(clip.label) for clip in clips])
+    scores = []
+    for seed in range(5):
+        _, held_out = datasets.split_by_subject(clips, 0.2, seed=seed)
+        people = {clip.subject for clip in held_out}
+        assert len(people) >= 8
+        unseen = torch.tensor([clip.subject in people for clip in clips])
+        scores.append(
+            probe.linear_probe(
+                statistics_of[~unseen], targets[~unseen], statistics_of[unseen], targets[unseen]
+            ).uar
+        )
+    assert max(scores) < 1 / 7 + 0.10, scores
+
+
+def test_the_probe_finds_a_label_that_is_there():
+    torch.manual_seed(0)
+    targets = torch.arange(7).repeat(40)
+    features = torch.randn(280, 6)
+    features[:, 2] += 3.0 * targets
+    found = probe.linear_probe(features[:140], targets[:140], features[140:], targets[140:])
+    assert found.uar > 0.6

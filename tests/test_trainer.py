@@ -1,0 +1,672 @@
+"""A run ends where it should, however often it is stopped, and says what is wrong.
+
+All tests but one train a network of a few hundred parameters in the backbone's place: the loop
+does not care, and a checkpoint takes a millisecond instead of a second.
+"""
+
+import collections
+import csv
+import dataclasses
+import itertools
+import json
+import math
+import multiprocessing
+import random
+import shutil
+import signal
+import time
+import types
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.utils.data import Dataset
+
+from r3d_helpers import R3DEmotion, TrainConfig, Trainer, trainer
+from r3d_helpers import model as model_module
+
+
+class Clips(Dataset):
+    """Balanced noise of two classes, one brighter, augmented at random on every access."""
+
+    def __init__(self, count=6, noise=0.1, **attributes):
+        self.count, self.noise = count, noise
+        self.__dict__.update(attributes)
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        if index >= self.count:
+            raise IndexError(index)
+        video = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(index))
+        return video + index % 2 + self.noise * torch.rand(1), index % 2
+
+
+class Spoilt(Clips):
+    """Clips that go wrong from a certain access on."""
+
+    def __init__(self, good, **attributes):
+        super().__init__(**attributes)
+        self.good = good
+
+    def __getitem__(self, index):
+        self.good -= 1
+        video, label = super().__getitem__(index)
+        return (video, label) if self.good >= 0 else self.spoil(video, label)
+
+    def spoil(self, video, label):
+        raise RuntimeError("the disk is gone")
+
+
+class NotANumber(Spoilt):
+    def spoil(self, video, label):
+        return video * math.nan, label
+
+
+def clips_of(subjects, **attributes):
+    clips = [types.SimpleNamespace(subject=subject) for subject in subjects]
+    return Clips(clips=clips, **attributes)
+
+
+VAL = Clips(5, noise=0)
+FILES = ["best.safetensors", "history.csv", "last.safetensors"]
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def small_backbone(width=8):
+    return nn.Sequential(
+        collections.OrderedDict(
+            conv=nn.Conv3d(3, width, 3, stride=2, padding=1),
+            norm=nn.BatchNorm3d(width),
+            relu=nn.ReLU(),
+            pool=nn.AdaptiveAvgPool3d(1),
+            flat=nn.Flatten(),
+            fc=nn.Linear(width, 400),
+        )
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_fsync(monkeypatch):
+    """Spare the disk: no test cuts the power."""
+    monkeypatch.setattr("os.fsync", lambda _file: None)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(model_module, "r3d_18", small_backbone)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    yield tmp_path / "run"
+    shutil.rmtree(tmp_path)
+
+
+@pytest.fixture
+def begin(small, folder):
+    """Make a trainer; the same options give the same one."""
+
+    def begin(out_dir=folder, **options):
+        torch.manual_seed(7)
+        options = {"epochs": 3, "batch_size": 2, "lr": 0.01, "progress": False, **options}
+        return Trainer(R3DEmotion(2, clip_len=4, se=None), TrainConfig(**options), out_dir)
+
+    return begin
+
+
+def same(one, other):
+    one, other = one.state_dict(), other.state_dict()
+    return list(one) == list(other) and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def stop_after_saves(monkeypatch, saves):
+    """Let the process die, as it were, right after so many checkpoints (the first: step 0)."""
+    save, left = Trainer._save, itertools.count(saves - 1, -1)
+
+    def dying(self):
+        save(self)
+        if next(left) == 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "_save", dying)
+
+
+# --- a whole run ----------------------------------------------------------------------------
+
+
+def test_history_is_one_record_per_epoch_and_the_csv(begin):
+    run = begin()
+    history = run.fit(Clips(), VAL)
+    with (run.out_dir / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [record["epoch"] for record in history] == [1, 2, 3]
+    assert rows == [{k: str(v) for k, v in record.items()} for record in history]
+    assert list(history[0]) == [
+        *("epoch", "lr", "train_loss", "val_loss", "val_uar", "val_war", "val_f1", "seconds")
+    ]
+
+
+def test_a_run_leaves_three_files(begin):
+    run = begin()
+    run.fit(Clips(), VAL)
+    assert files(run.out_dir) == FILES
+
+
+def test_it_learns(begin):
+    run = begin(epochs=12)
+    history = run.fit(Clips(), VAL)
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert run.evaluate(VAL).uar == 1
+
+
+@pytest.mark.parametrize(
+    ("uars", "losses", "best"),
+    [
+        ([0.2, 0.9, 0.5], [1, 9, 0], 2),
+        ([0.5, 0.5, 0.5], [3, 1, 2], 2),
+        ([0.5, 0.5, 0.4], [1, 1, 0], 1),
+        ([0.1, 0.2, 0.3], [1, 2, 3], 3),
+    ],
+)
+@pytest.mark.parametrize("ema", [0, 0.9])
+def test_the_model_ends_with_the_weights_of_the_best_epoch(
+    begin, monkeypatch, uars, losses, best, ema
+):
+    run, seen = begin(ema=ema), []
+
+    def judge(model, _dataset):
+        seen.append({k: v.clone() for k, v in model.state_dict().items()})
+        at = len(seen) - 1
+        return trainer.Scores(uars[at], 0, 0, None, losses[at])
+
+    monkeypatch.setattr(run, "_evaluate", judge)
+    run.fit(Clips(), VAL)
+    assert len({v["classifier.weight"].sum().item() for v in seen}) == 3
+    for ended in (run.model, trainer.load(run.best)[0]):
+        assert all(torch.equal(v, seen[best - 1][k]) for k, v in ended.state_dict().items())
+
+
+def test_a_used_folder_is_left_alone(begin):
+    begin().fit(Clips(), VAL)
+    run = begin(seed=1)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in run.out_dir.iterdir()}
+    with pytest.raises(FileExistsError, match=r"Trainer\.resume"):
+        run.fit(Clips(), VAL)
+    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in run.out_dir.iterdir()}
+    assert after == before
+
+
+@pytest.mark.parametrize("option", [{}, {"ema": 0.9}, {"class_weights": True}])
+def test_the_seed_decides_the_run(begin, folder, option):
+    ended = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run = begin(folder / name, seed=seed, **option)
+        run.fit(Clips(), VAL)
+        ended.append(run.model)
+    assert same(ended[0], ended[1])
+    assert not same(ended[0], ended[2])
+
+
+def test_every_epoch_draws_anew(begin, monkeypatch):
+    run, orders = begin(lr=1e-9), []
+    train_epoch = Trainer._train_epoch
+
+    def listen(self, epoch, bar):
+        orders.append([])
+        return train_epoch(self, epoch, bar)
+
+    class Listening(Clips):
+        def __getitem__(self, index):
+            orders[-1].append((index, torch.rand(1).item()))
+            return super().__getitem__(index)
+
+    monkeypatch.setattr(Trainer, "_train_epoch", listen)
+    run.fit(Listening(), VAL)
+    assert len({tuple(order) for order in orders}) == 3
+    assert len({tuple(index for index, _ in order) for order in orders}) > 1
+
+
+@pytest.mark.parametrize(("count", "steps"), [(2, 1), (3, 1), (5, 2), (6, 3)])
+def test_a_rest_of_one_is_left_out(begin, count, steps):
+    run = begin()
+    run.fit(Clips(count), VAL)
+    assert trainer.load(run.best)[1]["steps_per_epoch"] == steps
+
+
+def test_a_set_below_the_batch_size_is_not_left_out(begin):
+    run = begin(batch_size=16)
+    assert len(run.fit(Clips(3), VAL)) == 3
+
+
+def test_the_learning_rate_rises_to_lr_and_falls_to_nothing(begin):
+    run = begin(lr=0.5, warmup=0.1)
+    rates = [run._rate(step, 100) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.05 * step for step in range(1, 11)])
+    assert max(rates) == 0.5
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[55] == pytest.approx(0.25)
+    assert 0 < rates[-1] < 0.001
+
+
+@pytest.mark.parametrize("warmup", [0, 0.5, 0.99])
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_every_step_has_a_learning_rate(begin, warmup, steps):
+    run = begin(lr=0.5, warmup=warmup)
+    assert all(0 < run._rate(step, steps) <= 0.5 for step in range(steps))
+
+
+def test_the_history_states_the_rate_used(begin):
+    run = begin()
+    history = run.fit(Clips(), VAL)
+    assert [record["lr"] for record in history] == [run._rate(step, 9) for step in (2, 5, 8)]
+    assert run.optimizer.param_groups[1]["lr"] == history[-1]["lr"]
+
+
+def test_biases_and_norms_do_not_decay(begin):
+    run = begin()
+    run._prepare(Clips(), VAL)
+    decaying, others = run.optimizer.param_groups
+    assert (decaying["weight_decay"], others["weight_decay"]) == (0.05, 0)
+    assert all(p.ndim > 1 for p in decaying["params"])
+    assert sum(len(group["params"]) for group in (decaying, others)) == 6
+
+
+@pytest.mark.parametrize("limit", [0.001, 0])
+def test_the_gradient_is_clipped_if_asked(begin, limit):
+    run = begin(clip_grad=limit, epochs=1)
+    run.fit(Clips(), VAL)
+    norm = nn.utils.get_total_norm([p.grad for p in run.model.parameters()])
+    assert (norm <= 0.00101) == bool(limit)
+
+
+@pytest.mark.parametrize("labels", [{}, {"targets": [0, 0, 0, 1, 1, 0]}])
+def test_class_weights_are_mean_count_over_count(begin, labels):
+    run = begin(class_weights=True)
+    expected = {True: [3 / 4, 3 / 2], False: [1, 1]}[bool(labels)]
+    assert run._class_weights(Clips(**labels)).tolist() == pytest.approx(expected)
+
+
+def test_class_weights_count_an_absent_class_as_once(begin):
+    weights = begin(class_weights=True)._class_weights(Clips(targets=[0, 0, 0, 0]))
+    assert weights.tolist() == [0.5, 2]
+
+
+def test_class_weights_reach_the_loss(begin, folder):
+    rare = Clips(targets=[0, 0, 0, 0, 0, 1])
+    losses = [
+        begin(folder / str(on), class_weights=on).fit(rare, VAL)[0]["train_loss"]
+        for on in (False, True)
+    ]
+    assert losses[0] != losses[1]
+
+
+# --- stop and go on -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"ema": 0.9, "class_weights": True}])
+@pytest.mark.parametrize("saves", [1, 2, 3, 4])
+def test_a_run_stopped_between_epochs_ends_the_same(begin, folder, monkeypatch, saves, options):
+    whole = begin(folder / "whole", **options)
+    expected = whole.fit(Clips(), VAL)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after_saves(patch, saves)
+        begin(folder / "cut", **options).fit(Clips(), VAL)
+    torch.rand(3)  # the generators are elsewhere by now
+    resumed = Trainer.resume(folder / "cut")
+    assert len(resumed.history) == saves - 1
+    history = resumed.fit(Clips(), VAL)
+    assert same(resumed.model, whole.model)
+    assert all(
+        torch.equal(tensor, trainer._read(resumed.last)[0][name])
+        for name, tensor in trainer._read(whole.last)[0].items()
+    )
+    for record in (*expected, *history):
+        del record["seconds"]
+    assert history == expected
+
+
+@pytest.mark.parametrize("options", [{}, {"ema": 0.9}])
+def test_a_run_stopped_amid_an_epoch_ends_the_same(begin, folder, options):
+    whole = begin(folder / "whole", **options)
+    whole.fit(Clips(), VAL)
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        begin(folder / "cut", **options).fit(Spoilt(good=9), VAL)
+    resumed = Trainer.resume(folder / "cut")
+    assert len(resumed.history) == 1
+    resumed.fit(Clips(), VAL)
+    assert same(resumed.model, whole.model)
+
+
+def test_a_resumed_run_that_was_stopped_again_asks_to_resume_again(begin, folder):
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        begin().fit(Spoilt(good=9), VAL)
+    resumed = Trainer.resume(folder)
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        resumed.fit(Spoilt(good=4), VAL)
+    with pytest.raises(FileExistsError, match=r"Trainer\.resume"):
+        resumed.fit(Clips(), VAL)
+
+
+def test_resuming_a_finished_run_gives_its_history_and_best_weights(begin, folder):
+    run = begin()
+    history = run.fit(Clips(), VAL)
+    written = run.best.stat().st_mtime_ns
+    resumed = Trainer.resume(folder)
+    assert resumed.config == run.config
+    assert resumed.fit(Clips(), VAL) == history
+    assert same(resumed.model, run.model)
+    assert run.best.stat().st_mtime_ns == written
+
+
+def test_the_real_model_resumes_bit_for_bit(folder, monkeypatch):
+    config = TrainConfig(epochs=2, batch_size=2, progress=False)
+    sets = Clips(2), Clips(2, noise=0)
+
+    def begin(name):
+        torch.manual_seed(0)
+        return Trainer(R3DEmotion(2, clip_len=4), config, folder / name)
+
+    whole = begin("whole")
+    whole.fit(*sets)
+    shutil.rmtree(whole.out_dir)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after_saves(patch, 2)
+        begin("cut").fit(*sets)
+    resumed = Trainer.resume(folder / "cut")
+    resumed.fit(*sets)
+    assert same(resumed.model, whole.model)
+    assert same(trainer.load(resumed.best)[0], whole.model)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_resuming_where_no_run_is_names_the_folder(folder, exists):
+    if exists:
+        folder.mkdir()
+    with pytest.raises(FileNotFoundError, match="no run to resume") as caught:
+        Trainer.resume(folder)
+    assert str(folder) in str(caught.value)
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def scribble(path):
+    path.write_bytes(b"\0" * 8 + path.read_bytes()[8:])
+
+
+def another_file(path):
+    save_file({"x": torch.zeros(1)}, path)
+
+
+@pytest.mark.parametrize("damage", [cut_short, empty, scribble, another_file])
+def test_a_damaged_checkpoint_is_named(begin, damage):
+    run = begin(epochs=1)
+    run.fit(Clips(), VAL)
+    for path, read in ((run.last, lambda _: Trainer.resume(run.out_dir)), (run.best, trainer.load)):
+        damage(path)
+        with pytest.raises(ValueError, match="not a checkpoint of this package") as caught:
+            read(path)
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("train", "val"),
+    [
+        (Clips(8), VAL),
+        (Clips(7), VAL),  # as many steps as with 6
+        (Clips(), Clips(4)),
+        (Clips(size=16), VAL),
+        (Clips(classes=["a", "b"]), VAL),
+        (clips_of("x"), VAL),
+        (Clips(), clips_of("x")),
+    ],
+)
+def test_going_on_with_other_sets_is_refused(begin, folder, train, val):
+    begin(epochs=1).fit(Clips(), VAL)
+    with pytest.raises(ValueError, match="go on with the same sets"):
+        Trainer.resume(folder).fit(train, val)
+
+
+def test_going_on_with_named_classes_and_subjects_works(begin, folder):
+    train = clips_of("ab", classes=["calm", "sad"], size=8)
+    val = clips_of("cd", classes=["calm", "sad"], size=8)
+    begin(epochs=1).fit(train, val)
+    assert len(Trainer.resume(folder).fit(train, val)) == 1
+
+
+def train_until_killed(out_dir):
+    """Train a network whose checkpoints take a while to write; in a process of its own."""
+    model_module.r3d_18 = lambda: small_backbone(8192)
+    torch.manual_seed(0)
+    config = TrainConfig(epochs=12, batch_size=2, lr=0.01, progress=False)
+    if (out_dir / "last.safetensors").exists():
+        run = Trainer.resume(out_dir)
+    else:
+        run = Trainer(R3DEmotion(2, clip_len=4, se=None), config, out_dir)
+    run.fit(Clips(4), VAL)
+
+
+def changes(process, folder):
+    """What the run's folder holds, as often as that changes, while the process lives."""
+    seen = None
+    while process.is_alive():
+        now = {}
+        for path in folder.rglob("*"):
+            try:
+                now[path.name] = (path.stat().st_size, path.stat().st_mtime_ns)
+            except FileNotFoundError:  # moved just now
+                now[path.name] = None
+        if now != seen:
+            seen = now
+            yield now
+
+
+def test_a_run_killed_ten_times_ends_the_same(folder):
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["r3d_helpers.trainer"])
+
+    def start(out_dir):
+        process = processes.Process(target=train_until_killed, args=(out_dir,))
+        process.start()
+        return process
+
+    whole = start(folder / "whole")
+    whole.join()
+    assert whole.exitcode == 0
+
+    dice = random.Random(0)
+    cut = folder / "cut"
+    for _ in range(10):
+        process = start(cut)
+        for _ in itertools.islice(changes(process, cut), dice.randint(1, 8)):
+            pass
+        time.sleep(dice.choice([0, 0, 0.01, 0.1]))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        for path in cut.glob("*.safetensors"):
+            trainer._read(path)
+    assert (cut / "last.safetensors").exists()
+    process = start(cut)
+    process.join()
+    assert process.exitcode == 0
+    assert files(cut) == FILES
+    for name in ("last.safetensors", "best.safetensors"):
+        expected, found = (trainer._read(place / name)[0] for place in (folder / "whole", cut))
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_leftovers_of_a_killed_write_do_no_harm(begin, folder):
+    def leave():
+        (folder / "part").mkdir(parents=True)
+        for name in ("part/last.safetensors", "part/.tmp1a2b3c", "history.part"):
+            (folder / name).write_bytes(b"half")
+
+    leave()
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        begin().fit(Spoilt(good=9), VAL)
+    leave()
+    Trainer.resume(folder).fit(Clips(), VAL)
+    assert files(folder) == FILES
+
+
+# --- what goes wrong ------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_epochs_before(begin, folder):
+    run = begin(lr=0.25)
+    with pytest.raises(FloatingPointError) as caught:
+        run.fit(NotANumber(good=8), VAL)
+    said = str(caught.value)
+    assert "the loss became nan in epoch 2, step 5, at learning rate 0.17" in said
+    assert str(run.last) in said
+    resumed = Trainer.resume(folder)
+    kept, about = trainer.load(run.best)
+    assert len(resumed.history) == len(about["history"]) == 1
+    assert all(v.isfinite().all() for v in resumed.model.state_dict().values())
+    assert all(v.isfinite().all() for v in kept.state_dict().values())
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_too(begin):
+    run = begin()
+    run.model.classifier.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(FloatingPointError, match=r"the gradient became .* in epoch 1, step 1,"):
+        run.fit(Clips(), VAL)
+
+
+def test_too_little_disk_stops_before_anything_is_written(begin, folder, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=99e6))
+    with pytest.raises(OSError, match=r"need 0\.1 GB, and only 0\.1 GB are free"):
+        begin().fit(Clips(), VAL)
+    assert list(folder.glob("*")) == []
+
+
+def test_the_disk_space_asked_for_covers_the_run(begin, folder, monkeypatch):
+    run = begin(ema=0.9)
+    size = 4 * sum(p.numel() for p in run.model.parameters())
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100e6 + 8 * size - 1)
+    )
+    with pytest.raises(OSError, match="make room"):
+        run.fit(Clips(), VAL)
+    run.config = dataclasses.replace(run.config, ema=0)
+    assert len(run.fit(Clips(), VAL)) == 3
+
+
+def test_classes_that_do_not_fit_the_model_are_refused(begin):
+    with pytest.raises(ValueError, match="the model has 2 classes, the training set 3"):
+        begin().fit(Clips(classes=["a", "b", "c"]), VAL)
+
+
+def test_sets_that_number_their_classes_differently_are_refused(begin):
+    with pytest.raises(ValueError, match="number their classes differently"):
+        begin().fit(Clips(classes=["a", "b"]), Clips(classes=["b", "a"]))
+
+
+def test_a_subject_on_both_sides_is_warned_of(begin):
+    with pytest.warns(UserWarning, match=r"subjects \['02'\] are in training and validation"):
+        begin().fit(clips_of(["01", "02"]), clips_of(["02", "03"]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_subjects_apart_are_not(begin):
+    begin().fit(clips_of(["01", "02"]), clips_of(["03"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("epochs", 0), ("batch_size", 0), ("weight_decay", -0.1), ("clip_grad", -1)),
+        *(("num_workers", -1), ("lr", 0), ("lr", -1), ("lr", math.inf), ("lr", math.nan)),
+        *(("warmup", -0.1), ("warmup", 1), ("label_smoothing", 1), ("ema", 1), ("ema", -0.5)),
+        *(("weight_decay", math.nan), ("ema", math.nan)),
+    ],
+)
+def test_a_config_out_of_range_names_field_and_value(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must .* got {value}$"):
+        TrainConfig(**{name: value})
+
+
+def test_a_config_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TrainConfig().lr = 1
+
+
+# --- scores and loading ---------------------------------------------------------------------
+
+
+def test_scores_leave_out_a_class_that_no_clip_has():
+    targets = torch.tensor([0, 0, 1, 1])
+    logits = 5 * nn.functional.one_hot(torch.tensor([0, 2, 1, 1]), 3).float()
+    scores = trainer.score(logits, targets)
+    assert scores.uar == 0.75  # (1/2 + 2/2) / 2; over all three classes it would be 0.50
+    assert scores.war == 0.75
+    assert scores.f1 == pytest.approx((2 / 3 + 1) / 2)
+    assert scores.confusion.tolist() == [[1, 0, 1], [0, 2, 0], [0, 0, 0]]
+    right = math.log(1 + 2 * math.exp(-5))
+    assert scores.loss == pytest.approx((3 * right + right + 5) / 4)
+
+
+def test_uar_weighs_classes_and_war_weighs_clips():
+    targets = torch.tensor([0] * 8 + [1] * 2)
+    logits = nn.functional.one_hot(torch.zeros(10, dtype=torch.long), 2).float()
+    scores = trainer.score(logits, targets)
+    assert (scores.uar, scores.war) == (0.5, pytest.approx(0.8))
+    assert scores.f1 == pytest.approx(8 / 9 / 2)
+    assert scores.confusion.tolist() == [[8, 0], [2, 0]]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluating_changes_nothing(begin, training):
+    run = begin()
+    run.model.train(training)
+    before = {k: v.clone() for k, v in run.model.state_dict().items()}
+    first = run.evaluate(VAL)
+    assert all(module.training is training for module in run.model.modules())
+    assert all(torch.equal(v, before[k]) for k, v in run.model.state_dict().items())
+    assert run.evaluate(VAL).loss == first.loss  # so dropout was off
+
+
+def test_predict_keeps_the_order_and_loses_no_clip(begin):
+    run = begin()
+    logits, labels = run.predict(VAL)
+    run.model.eval()
+    one_by_one = torch.cat([run.model(video[None]) for video, _ in VAL])
+    torch.testing.assert_close(logits, one_by_one)
+    assert labels.tolist() == [0, 1, 0, 1, 0]
+
+
+def test_load_gives_the_model_and_what_belongs_to_it(begin):
+    run = begin()
+    sets = (clips_of(s, classes=["calm", "sad"], size=8, noise=0) for s in ("ab", "c"))
+    history = run.fit(*sets)
+    model, about = trainer.load(run.best)
+    assert not model.training
+    assert torch.equal(run.predict(VAL)[0], Trainer(model, run.config, "unused").predict(VAL)[0])
+    assert (about["classes"], about["size"]) == (["calm", "sad"], 8)
+    assert about["subjects"] == ["a", "b", "c"]
+    assert about["model"] == run.model.config
+    assert TrainConfig(**about["train"]) == run.config
+    assert about["history"] == history[: len(about["history"])]
+    assert json.dumps(about)
+
+
+def test_load_refuses_what_is_not_a_trained_model(begin):
+    run = begin(epochs=1)
+    run.fit(Clips(), VAL)
+    with pytest.raises(ValueError, match=r"load best\.safetensors of a run"):
+        trainer.load(run.last)
+    with pytest.raises(FileNotFoundError, match="nothing: no such checkpoint"):
+        trainer.load(run.out_dir / "nothing")

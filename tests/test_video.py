@@ -1,0 +1,312 @@
+"""`video`: what is written comes back, and no damaged file gets past `VideoError`."""
+
+import random
+import shutil
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from r3d_helpers import video
+
+SAMPLE = next(iter(sorted(Path(__file__).parents[1].glob("data_samples/Actor_01/*.mp4"))))
+
+
+def moving(num_frames=12, height=48, width=64):
+    """A red square that wanders over green: easy to encode, and no two frames are alike."""
+    frames = np.zeros((num_frames, 3, height, width), np.uint8)
+    frames[:, 1] = 120
+    for t in range(num_frames):
+        frames[t, 0, 8:24, 3 * t : 3 * t + 16] = 220
+    return frames
+
+
+def encode(path, codec="MJPG", frames=None):
+    """Write with OpenCV alone, in a container that `video.write` does not offer."""
+    frames = moving() if frames is None else frames
+    size = frames.shape[:1:-1]
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), 15, size)
+    for frame in frames.transpose(0, 2, 3, 1)[..., ::-1]:
+        writer.write(np.ascontiguousarray(frame))
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("video") / "clip.mp4"
+    video.write(path, moving(), 15)
+    return path
+
+
+# What is written comes back
+
+
+def test_a_round_trip_keeps_shape_type_and_colours(clip):
+    frames = video.read(clip)
+    assert frames.shape == (12, 3, 48, 64)
+    assert frames.dtype == torch.uint8
+    assert (frames.float() - torch.from_numpy(moving()).float()).abs().mean() < 4
+
+
+def test_the_first_channel_is_red(clip):
+    red, _, blue = video.read(clip)[0, :, 16, 8].tolist()
+    assert red > 180
+    assert blue < 60
+
+
+def test_a_tensor_and_an_array_write_the_same_bytes(tmp_path):
+    paths = tmp_path / "array.mp4", tmp_path / "tensor.mp4"
+    video.write(paths[0], moving(), 15)
+    video.write(paths[1], torch.from_numpy(moving()), 15)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_probe_counts_and_measures(clip):
+    assert video.probe(clip) == video.Info(num_frames=12, fps=15.0, height=48, width=64)
+
+
+def test_missing_folders_are_made(tmp_path):
+    video.write(tmp_path / "a" / "b" / "clip.mp4", moving(2), 15)
+    assert video.probe(tmp_path / "a" / "b" / "clip.mp4").num_frames == 2
+
+
+def test_a_colon_in_the_name_is_no_network_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    video.write("take:1.mp4", moving(2), 15)
+    assert len(video.read("take:1.mp4")) == 2
+
+
+# Which frames, and how large
+
+
+@pytest.mark.parametrize("make", [list, tuple, np.array, torch.tensor])
+def test_indices_repeat_and_come_in_any_order(clip, make):
+    wanted = [7, 0, 0, 11, 3]
+    assert torch.equal(video.read(clip, make(wanted)), video.read(clip)[wanted])
+
+
+@pytest.mark.parametrize("index", [-1, 12, 1000])
+def test_an_index_outside_the_video_is_named(clip, index):
+    with pytest.raises(IndexError, match=rf"clip\.mp4: no frame {index}; .* 0 to 11"):
+        video.read(clip, [0, index])
+
+
+def test_a_function_names_the_indices_given_the_number_of_frames(clip):
+    last_two = video.read(clip, lambda num_frames: [num_frames - 1, num_frames - 2])
+    assert torch.equal(last_two, video.read(clip, [11, 10]))
+
+
+@pytest.mark.parametrize("none", [[], (), lambda _: []])
+def test_no_indices_at_all_is_an_error(clip, none):
+    with pytest.raises(ValueError, match="indices is empty"):
+        video.read(clip, none)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (24, 32), (32, 32), (20, 80), (80, 20), (1, 1)])
+def test_frames_have_the_size_asked_for(clip, size):
+    assert video.read(clip, size=size).shape == (12, 3, *size)
+
+
+@pytest.mark.parametrize(("size", "cut"), [((96, 96), (48, 48)), ((40, 80), (32, 64))])
+def test_a_resized_frame_is_the_centre_undistorted(clip, size, cut):
+    whole = video.read(clip, [5])[0]
+    top, left = (48 - cut[0]) // 2, (64 - cut[1]) // 2
+    centre = whole[:, top : top + cut[0], left : left + cut[1]].float()
+    expected = torch.nn.functional.interpolate(centre[None], size, mode="bilinear")[0]
+    assert (video.read(clip, [5], size)[0].float() - expected).abs().max() <= 1
+
+
+@pytest.mark.parametrize("size", [(0, 8), (8, -1), (8,), (8, 8, 3)])
+def test_a_size_that_is_none_is_named(clip, size):
+    with pytest.raises(ValueError, match="size must be"):
+        video.read(clip, size=size)
+
+
+# What cannot be written
+
+
+@pytest.mark.parametrize(
+    ("frames", "fps", "name", "reason"),
+    [
+        (moving(height=47), 15, "a.mp4", "even, got 47x64"),
+        (moving(width=63), 15, "a.mp4", "even, got 48x63"),
+        (moving().astype(np.float32), 15, "a.mp4", "got float32"),
+        (moving()[0], 15, "a.mp4", r"got uint8 \(3, 48, 64\)"),
+        (moving()[:, :1], 15, "a.mp4", r"got uint8 \(12, 1, 48, 64\)"),
+        (moving(0), 15, "a.mp4", r"got uint8 \(0, 3, 48, 64\)"),
+        (moving(), 0, "a.mp4", "fps .* got 0"),
+        (moving(), -1.5, "a.mp4", r"fps .* got -1\.5"),
+        (moving(), float("nan"), "a.mp4", "fps .* got nan"),
+        (moving(), float("inf"), "a.mp4", "fps .* got inf"),
+        (moving(), 15, "a.avi", r"a\.avi: the name must end in \.mp4"),
+    ],
+)
+def test_write_names_what_is_wrong_and_leaves_nothing(tmp_path, frames, fps, name, reason):
+    with pytest.raises(ValueError, match=reason):
+        video.write(tmp_path / name, frames, fps)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_a_file_is_a_video_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(video.VideoError, match="cannot be written"):
+        video.write(tmp_path / "file" / "a.mp4", moving(2), 15)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failing_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, error):
+    class Failing:
+        def __init__(self, name, *_):
+            Path(name).write_bytes(b"half a video")
+
+        def isOpened(self):
+            return True
+
+        def write(self, _):
+            raise error
+
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(video.cv2, "VideoWriter", Failing)
+    Failing.fourcc = staticmethod(lambda *_: 0)
+    with pytest.raises((video.VideoError, KeyboardInterrupt)):
+        video.write(path, moving(2), 15)
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.mp4", b"old")]
+
+
+# What cannot be read
+
+
+def make_pointer(path):
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def make_truncated(path):
+    path.write_bytes(SAMPLE.read_bytes()[:3000])  # the index of an MP4 stands at its end
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.touch(), "is empty"),
+        (lambda path: path.write_text("To be, or not to be"), "damaged or not a video"),
+        (make_pointer, "git lfs pull"),
+        (make_truncated, "damaged or not a video"),
+        (lambda path: encode(path, "mp4v", moving(0)), "damaged or not a video"),
+    ],
+    ids=["missing", "folder", "empty", "text", "lfs", "truncated", "frameless"],
+)
+@pytest.mark.parametrize("look", [video.read, video.probe])
+def test_an_unreadable_file_is_named_with_the_reason(tmp_path, look, make, reason):
+    path = tmp_path / "bad.mp4"
+    make(path)
+    with pytest.raises(video.VideoError, match=reason) as caught:
+        look(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "look", [lambda p: len(video.read(p)), lambda p: video.probe(p).num_frames]
+)
+def test_a_file_cut_short_gives_what_it_has_and_a_warning(tmp_path, look):
+    path = encode(tmp_path / "cut.avi")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 6 // 10])
+    with pytest.warns(UserWarning, match=r"cut\.avi: cut short or damaged, \d+ of 12") as caught:
+        assert 1 <= look(path) < 12
+    assert caught[0].filename == __file__
+
+
+# No damage gets through
+
+CHILD = """
+import faulthandler, sys, time, warnings
+from pathlib import Path
+from r3d_helpers import video
+warnings.simplefilter("ignore")
+for path in Path(sys.argv[1]).read_text().splitlines():
+    print(path, end=" ", flush=True)
+    faulthandler.dump_traceback_later(5, exit=True)
+    try:
+        print(tuple(video.read(path).shape), flush=True)
+    except video.VideoError as error:
+        assert path in str(error)
+        print("VideoError", flush=True)
+    faulthandler.cancel_dump_traceback_later()
+print("done")
+"""
+
+
+def damage(kind, content, rng):
+    content = bytearray(content)
+    match kind:
+        case "truncated":
+            return content[: rng.randrange(len(content))]
+        case "zeroed":
+            start = rng.randrange(len(content))
+            length = rng.randrange(1, 2000)
+            content[start : start + length] = bytes(len(content[start : start + length]))
+            return content
+        case "flipped" | "head":
+            stop = len(content) if kind == "flipped" else 200
+            for _ in range(rng.randrange(1, 2000 if kind == "flipped" else 60)):
+                content[rng.randrange(stop)] ^= rng.randrange(1, 256)
+            return content
+        case "noise":
+            return rng.randbytes(rng.randrange(5000))
+        case "text":
+            return ("".join(chr(rng.randrange(32, 127)) for _ in range(400))).encode()
+
+
+def make_damaged(folder, count, seed=0):
+    """Damaged files, each reproducible from the seed; the paths to read."""
+    rng = random.Random(seed)
+    good = [SAMPLE]
+    for name, codec in [("a.avi", "MJPG"), ("b.avi", "XVID"), ("c.mkv", "mp4v"), ("d.mov", "MJPG")]:
+        good.append(encode(folder / name, codec))
+    paths = [folder / "missing.mp4", folder / "folder.mp4", folder / "audio.mp4"]
+    paths[1].mkdir()
+    with wave.open(str(paths[2]), "wb") as audio:
+        audio.setparams((1, 2, 8000, 0, "NONE", ""))
+        audio.writeframes(bytes(8000))
+    for ending in ("mp4", "avi", "mkv", "mov"):
+        paths.append(encode(folder / f"frameless.{ending}", "mp4v", moving(0)))
+    sound = SAMPLE.read_bytes().replace(b"vide", b"soun").replace(b"vmhd", b"smhd")
+    paths.append(folder / "sound.mp4")
+    paths[-1].write_bytes(sound)
+    kinds = ["truncated", "zeroed", "flipped", "flipped", "head", "head", "noise", "text"]
+    while len(paths) < count:
+        kind, source = rng.choice(kinds), rng.choice(good)
+        paths.append(folder / f"{len(paths)}-{kind}{source.suffix}")
+        paths[-1].write_bytes(damage(kind, source.read_bytes(), rng))
+    return paths
+
+
+def test_300_damaged_files_end_in_frames_or_a_video_error(tmp_path):
+    paths = make_damaged(tmp_path, 300)
+    (tmp_path / "list").write_text("\n".join(map(str, paths)))
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path / "list")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    lines = child.stdout.splitlines()
+    assert lines[-1] == "done", f"stopped at {lines[-1]}\n{child.stderr[-3000:]}"
+    assert len(lines) == 301
+    assert any(line.endswith("VideoError") for line in lines)
+    assert any(line.endswith(")") for line in lines)
+
+
+def test_the_sample_itself_is_whole(tmp_path, recwarn):
+    shutil.copy(SAMPLE, tmp_path / "copy.mp4")
+    assert len(video.read(tmp_path / "copy.mp4")) == video.probe(SAMPLE).num_frames
+    assert not recwarn.list
