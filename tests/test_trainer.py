@@ -5,6 +5,7 @@ does not care, and a checkpoint takes a millisecond instead of a second.
 """
 
 import collections
+import contextlib
 import csv
 import dataclasses
 import itertools
@@ -462,11 +463,9 @@ def changes(process, folder):
     seen = None
     while process.is_alive():
         now = {}
-        for path in folder.rglob("*"):
-            try:
+        with contextlib.suppress(FileNotFoundError):  # moved just now
+            for path in folder.rglob("*"):
                 now[path.name] = (path.stat().st_size, path.stat().st_mtime_ns)
-            except FileNotFoundError:  # moved just now
-                now[path.name] = None
         if now != seen:
             seen = now
             yield now
