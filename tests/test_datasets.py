@@ -49,8 +49,8 @@ def test_ravdess_reads_label_and_actor_from_the_name(tmp_path):
 
 
 def test_ravdess_takes_videos_only(tmp_path):
-    touch(tmp_path, "02-01-03-01-01-01-07.mp4", "03-01-03-01-01-01-07.mp4")
-    touch(tmp_path, "02-01-03-01-01-02-07.wav", "notes.txt", "clip.mp4")
+    touch(tmp_path, "02-01-03-01-01-01-07.mp4", "03-01-03-01-01-02-07.mp4")
+    touch(tmp_path, "02-01-03-01-02-01-07.wav", "notes.txt", "clip.mp4")
     assert names(datasets.ravdess(tmp_path)) == ["02-01-03-01-01-01-07.mp4"]
 
 

@@ -191,6 +191,10 @@ def make_truncated(path):
     path.write_bytes(SAMPLE.read_bytes()[:3000])  # the index of an MP4 stands at its end
 
 
+def make_frameless(path):
+    encode(path.with_suffix(".avi"), frames=moving(0)).rename(path)
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -201,8 +205,9 @@ def make_truncated(path):
         (make_pointer, "git lfs pull"),
         (make_truncated, "damaged or not a video"),
         (lambda path: encode(path, "mp4v", moving(0)), "damaged or not a video"),
+        (make_frameless, "no frame could be decoded"),
     ],
-    ids=["missing", "folder", "empty", "text", "lfs", "truncated", "frameless"],
+    ids=["missing", "folder", "empty", "text", "lfs", "truncated", "no index", "frameless"],
 )
 @pytest.mark.parametrize("look", [video.read, video.probe])
 def test_an_unreadable_file_is_named_with_the_reason(tmp_path, look, make, reason):
