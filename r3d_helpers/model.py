@@ -181,7 +181,7 @@ def _kinetics() -> Path:
     if not path.is_file():
         try:
             enum.get_state_dict(progress=True, check_hash=True)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # no network; or what came has another hash
             raise FileNotFoundError(
                 f"cannot download the weights ({error}); fetch {enum.url} on a machine with "
                 f"network and put the file at {path}"

@@ -280,7 +280,7 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             loss = self.criterion(self.wrapped(video), target)
-            self.optimizer.zero_grad()
+            self.optimizer.zero_grad(set_to_none=False)  # 133 MB kept are quicker than new ones
             self.accelerator.backward(loss)
             norm = self.accelerator.clip_grad_norm_(
                 self.wrapped.parameters(), self.config.clip_grad or math.inf
@@ -415,6 +415,7 @@ class Trainer:
         folder.mkdir()
         part = folder / path.name
         save_file(tensors, part, metadata={"r3d_helpers": about})
+        part.chmod(0o644)  # safetensors writes for its owner alone
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(path)

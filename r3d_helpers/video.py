@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -81,10 +82,10 @@ def read(
     Raises:
         VideoError: the file is missing, unreadable or has no frames.
         IndexError: an index is outside the video.
-        ValueError: ``size`` is not two positive numbers, or ``indices`` is empty.
+        ValueError: ``size`` is not two positive integers, or ``indices`` is empty.
     """
-    if size is not None and (len(size) != 2 or min(size) < 1):
-        raise ValueError(f"size must be (height, width), both 1 or more, got {size!r}")
+    if size is not None and not _is_size(size):
+        raise ValueError(f"size must be (height, width), two integers of 1 or more, got {size!r}")
     listed = None if indices is None or callable(indices) else _listed(indices)
     kept: dict[int, np.ndarray] = {}
     with _open(path) as capture:
@@ -151,6 +152,14 @@ def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> N
     finally:
         with suppress(OSError):  # never made, where its folder could not be
             part.unlink()
+
+
+def _is_size(size: object) -> bool:
+    return (
+        isinstance(size, Sequence)
+        and len(size) == 2
+        and all(isinstance(side, Integral) and side >= 1 for side in size)
+    )
 
 
 def _listed(indices: Sequence[int]) -> list[int]:

@@ -1,6 +1,7 @@
 """The model computes what it says, keeps what it holds, and refuses what it cannot use."""
 
 import copy
+import email.message
 import hashlib
 import io
 import pickle
@@ -390,6 +391,23 @@ def test_without_network_the_error_says_what_to_put_where(offline):
         R3DEmotion(7, weights="KINETICS400_V1")
     assert "https://download.pytorch.org/models/r3d_18-b3b3357e.pth" in str(caught.value)
     assert str(offline) in str(caught.value)
+
+
+def test_a_wrong_download_is_not_kept(offline, monkeypatch):
+    monkeypatch.setattr("torch.hub.urlopen", lambda *_args, **_options: _Page())
+    with pytest.raises(FileNotFoundError, match="invalid hash value"):
+        R3DEmotion(7, weights="KINETICS400_V1")
+    assert not offline.exists()
+
+
+class _Page(io.BytesIO):
+    """What a hotel's wifi answers instead of the file."""
+
+    def __init__(self):
+        super().__init__(b"<html>Please log in</html>")
+
+    def info(self):
+        return email.message.Message()
 
 
 def test_a_wrong_cached_file_is_not_trusted(offline, weights):

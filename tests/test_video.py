@@ -122,7 +122,7 @@ def test_a_resized_frame_is_the_centre_undistorted(clip, size, cut):
     assert (video.read(clip, [5], size)[0].float() - expected).abs().max() <= 1
 
 
-@pytest.mark.parametrize("size", [(0, 8), (8, -1), (8,), (8, 8, 3)])
+@pytest.mark.parametrize("size", [(0, 8), (8, -1), (8,), (8, 8, 3), 8, (8, 2.5)])
 def test_a_size_that_is_none_is_named(clip, size):
     with pytest.raises(ValueError, match="size must be"):
         video.read(clip, size=size)
