@@ -125,17 +125,18 @@ def test_guard_sees_a_path_of_a_machine(sound, path):
     assert "path of a machine" in problems(sound)[0]
 
 
-def test_uncompared_output_is_kept_while_the_cell_is_unchanged():
-    def notebook(source, text):
-        cell = nbformat.v4.new_code_cell(source, id="a", metadata={"tags": [notebooks.UNCOMPARED]})
-        cell.outputs = [nbformat.v4.new_output("stream", text=text)]
-        return nbformat.v4.new_notebook(cells=[cell])
+def test_uncompared_output_is_kept_up_to_the_first_changed_cell():
+    def notebook(text, *sources):
+        cells = []
+        for number, source in enumerate(sources):
+            tags = {"tags": [notebooks.UNCOMPARED]}
+            cells.append(nbformat.v4.new_code_cell(source, id=f"c{number}", metadata=tags))
+            cells[-1].outputs = [nbformat.v4.new_output("stream", text=text)]
+        return nbformat.v4.new_notebook(cells=cells)
 
-    fresh, edited = notebook("train()", "new"), notebook("train(2)", "new")
-    for now in (fresh, edited):
-        notebooks.keep_uncompared(now, notebook("train()", "old"))
-    assert fresh.cells[0].outputs[0].text == "old"
-    assert edited.cells[0].outputs[0].text == "new"
+    now = notebook("new", "load()", "train(epochs=2)", "score()")
+    notebooks.keep_uncompared(now, notebook("old", "load()", "train(epochs=1)", "score()"))
+    assert [cell.outputs[0].text for cell in now.cells] == ["old", "new", "new"]
 
 
 def test_tidying_renumbers_widgets_and_strips_package_paths():

@@ -60,11 +60,15 @@ def tidy(notebook: NotebookNode) -> None:
 
 
 def keep_uncompared(notebook: NotebookNode, stored: NotebookNode) -> None:
-    """Put back the stored output of cells that are not compared and have not changed."""
-    before = {cell.id: cell for cell in stored.cells if cell.cell_type == "code"}
+    """Put back the stored output of cells that are not compared, up to the first changed cell."""
+    before = {cell.id: cell for cell in stored.cells}
     for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
         old = before.get(cell.id)
-        if _is_uncompared(cell) and old and old.outputs and old.source == cell.source:
+        if old is None or old.source != cell.source:
+            return
+        if _is_uncompared(cell) and old.outputs:
             cell.outputs = old.outputs
 
 
