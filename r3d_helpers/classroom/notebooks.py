@@ -38,6 +38,7 @@ def execute(notebook: NotebookNode) -> None:
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
+        extra_arguments=["--log-level=40"],  # errors only: it warns of its own local sockets
         resources={"metadata": {"path": str(NOTEBOOKS)}},
     )
     client.execute()
