@@ -145,6 +145,7 @@ def test_tidying_renumbers_widgets_and_strips_package_paths():
     cell.outputs = [
         nbformat.v4.new_output("display_data", {notebooks.WIDGET_VIEW: {"model_id": old}}),
         nbformat.v4.new_output("stream", text="/home/ada/.venv/lib/site-packages/torch/x.py"),
+        nbformat.v4.new_output("stream", text="\x1b[36m~/r3d/lib/site-packages/torch/y.py"),
     ]
     notebook = nbformat.v4.new_notebook(cells=[cell])
     notebook.metadata["widgets"] = {notebooks.WIDGET_STATE: {"state": {old: {"state": {}}}}}
@@ -154,6 +155,7 @@ def test_tidying_renumbers_widgets_and_strips_package_paths():
     assert f"{0:032x}" in text
     assert "site-packages/torch/x.py" in text
     assert "/home/ada" not in text
+    assert notebook.cells[0].outputs[2].text == "\x1b[36msite-packages/torch/y.py"
 
 
 def test_repository_has_the_promised_top_level():

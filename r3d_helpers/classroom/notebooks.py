@@ -50,8 +50,10 @@ def tidy(notebook: NotebookNode) -> None:
     text = nbformat.writes(notebook)
     for number, model_id in enumerate(_widgets(notebook)):
         text = text.replace(model_id, f"{number:032x}")
-    # Tracebacks name files of this machine; what follows the package folder says enough.
-    text = re.sub(r"(?<![\w./~+-])[\w./~+-]{1,200}/site-packages/", "site-packages/", text)
+    # Tracebacks name files of this machine; what follows the package folder says enough. A path
+    # may stand right behind a colour code, which ends in "m".
+    path = r"(?:(?<=[\d;]m)|(?<![\w./~+-]))[~/][\w./~+-]{0,200}/site-packages/"
+    text = re.sub(path, "site-packages/", text)
     text = text.replace(f"{ROOT}/", "")
     text = re.sub(r"/tmp/ipykernel_\d+/\d+\.py", "cell.py", text)
     notebook.update(nbformat.reads(text, as_version=4))
@@ -107,7 +109,7 @@ def run() -> int:
         print(f"{verdict} after {seconds:.0f} s", flush=True)
         tidy(notebook)
         nbformat.write(notebook, BUILD / path.name)
-        page, _ = HTMLExporter(embed_images=True).from_notebook_node(
+        page, _ = HTMLExporter().from_notebook_node(
             notebook, {"metadata": {"name": path.stem}}
         )
         (BUILD / f"{path.stem}.html").write_text(page, encoding="utf-8")

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def film_strip(strips: Mapping[str, Tensor], *, title: str) -> Figure:
@@ -91,5 +91,67 @@ def bars(values: Mapping[str, float], *, chance: float, title: str) -> Figure:
     axis.axvline(chance, color="0.1", linestyle=":", label="chance")
     axis.invert_yaxis()
     axis.set(xlim=(0, 1.08), xlabel="UAR on people the model has never seen", title=title)
+    axis.legend(loc="lower right")
+    return figure
+
+
+def gates(values: Mapping[str, Tensor]) -> Figure:
+    """Draw gates ``[C]`` as bars, one row per name."""
+    figure, axes = plt.subplots(
+        len(values), 1, figsize=(8, 1.7 * len(values) + 0.4), squeeze=False, layout="constrained"
+    )
+    for axis, (name, gate) in zip(axes[:, 0], values.items(), strict=True):
+        axis.bar(range(len(gate)), gate.detach().numpy(), width=1, color="0.45", edgecolor="0.2")
+        axis.axhline(1, color="0.1", linestyle=":")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set(title=name, ylabel="gate", ylim=(0, max(1.1, gate.max() + 0.1)))
+    axes[-1, 0].set_xlabel("channel")
+    return figure
+
+
+def dead_weights(lstm: nn.LSTM) -> Figure:
+    """Draw which weights of a one-layer LSTM have a gradient of exactly zero (white)."""
+    inputs, hidden = lstm.weight_ih_l0.grad, lstm.weight_hh_l0.grad
+    figure, axes = plt.subplots(
+        1, 2, figsize=(8, 4.4), width_ratios=[2, 1.15], sharey=True, layout="constrained"
+    )
+    panels = [
+        ("from the input", inputs, "input feature"),
+        ("from the memory", hidden, "hidden unit"),
+    ]
+    for axis, (title, gradient, label) in zip(axes, panels, strict=True):
+        axis.imshow(gradient != 0, cmap="Greys", vmin=0, vmax=1.6, aspect="auto")
+        axis.set(title=title, xlabel=label)
+        for gate in range(1, 4):
+            axis.axhline(gate * lstm.hidden_size, color="0.1", linewidth=1)
+    middles = [(gate + 0.5) * lstm.hidden_size for gate in range(4)]
+    axes[0].set_yticks(middles, ["input gate", "forget gate", "candidate", "output gate"])
+    figure.suptitle("Weights with a gradient (grey) and without (white)")
+    return figure
+
+
+def influence(matrices: Mapping[str, Tensor]) -> Figure:
+    """Draw bool ``[B, B]`` by name: does clip ``i`` (down) change the answer for ``j`` (across)?"""
+    figure, axes = plt.subplots(
+        1, len(matrices), figsize=(3.2 * len(matrices), 3.4), squeeze=False, layout="constrained"
+    )
+    for axis, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
+        axis.imshow(matrix, cmap="Greys", vmin=0, vmax=1.3)
+        axis.set(title=name, xlabel="answer for clip", ylabel="clip that is changed")
+        for which in (axis.xaxis, axis.yaxis):
+            which.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def spread(values: Mapping[str, Sequence[float]], *, chance: float, title: str) -> Figure:
+    """Draw repeated scores: a dot for each run, a bar at the mean; runs are joined in pairs."""
+    names = list(values)
+    figure, axis = plt.subplots(figsize=(6, 3.4), layout="constrained")
+    for scores in zip(*values.values(), strict=True):
+        axis.plot(names, scores, "o-", color="0.6", linewidth=0.8)
+    axis.plot(names, [sum(v) / len(v) for v in values.values()], "_", color="0", markersize=40)
+    axis.axhline(chance, color="0.1", linestyle=":", label="chance")
+    axis.margins(x=0.3)
+    axis.set(ylabel="UAR on people not trained on", ylim=(0, None), title=title)
     axis.legend(loc="lower right")
     return figure

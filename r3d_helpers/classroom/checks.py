@@ -1,0 +1,402 @@
+"""Checks of the exercises and quizzes in the lessons.
+
+Every check takes an answer and prints one paragraph: "Right", "Not attempted" where the stub is
+untouched, or "Not yet" and why. None of them raises, so that Run All goes on.
+"""
+
+import copy
+import functools
+from collections.abc import Callable, Mapping
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torchvision.models.video import r3d_18
+
+from ..model import SqueezeExcitation3d
+
+# What a learner's own code may die of, and what that means.
+_REASONS = {
+    "is not equal to len(dims)": "The tensor has another number of axes than the order you ask "
+    "for: this is the bug of lesson 01. Split the merged axis first, then permute.",
+    "has no attribute 'out_channels'": "This is the bug of lesson 02: the name belongs to a "
+    "convolution, and what you hold only contains one. Print it and see where.",
+    "has no attribute 'bn2'": "This is the bug of lesson 02: the 2-D block has that name, the "
+    "video block does not. Print it.",
+    "channels, but got": "A convolution read another axis as channels, or was built for another "
+    "width.",
+    "is invalid for input of size": "The sizes you ask for do not multiply to the numbers there "
+    "are.",
+    "must match the size of tensor": "Two tensors meet whose shapes do not fit; print both.",
+    "Sizes of tensors must match": "Two tensors meet whose shapes do not fit; print both.",
+}
+
+
+class _Wrong(Exception):
+    """An answer that is not right yet; the message says why."""
+
+
+class _Untouched(Exception):
+    """The stub as the lesson ships it."""
+
+
+def _check(check: Callable[[object], str]) -> Callable[[object], None]:
+    """Print what ``check`` returns (praise) or raises (a reason)."""
+
+    @functools.wraps(check)
+    def wrapper(answer: object) -> None:
+        try:
+            if answer is ...:
+                raise _Untouched
+            print("Right:", check(answer))
+        except _Untouched:
+            print("Not attempted: put your answer in place of the three dots and run this again.")
+        except _Wrong as wrong:
+            print("Not yet:", wrong)
+
+    return wrapper
+
+
+def _call(function: Callable, *arguments: object) -> object:
+    """Call a learner's code; whatever it dies of becomes a reason."""
+    if not callable(function):
+        raise _Wrong(f"a {type(function).__name__} cannot be called; pass what you defined above.")
+    try:
+        result = function(*arguments)
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0]
+        why = next((text for key, text in _REASONS.items() if key in str(error)), "")
+        raise _Wrong(f"your code raised {type(error).__name__}: {first}. {why}".strip()) from error
+    if result is ...:
+        raise _Untouched
+    if result is None:
+        raise _Wrong("your code gave None; is a `return` missing?")
+    return result
+
+
+def _module(answer: object, *names: str) -> nn.Module:
+    """Insist on the mended program, with the parts that it had."""
+    if isinstance(answer, type):
+        answer = answer()
+    missing = [name for name in names if not hasattr(answer, name)]
+    if not isinstance(answer, nn.Module) or missing:
+        raise _Wrong(f"pass the mended model; it should still have {', '.join(names)}.")
+    return answer
+
+
+def _tensor(result: object, shape: Mapping[str, int]) -> Tensor:
+    """Insist on a tensor of this shape, axis letters and all."""
+    wanted = f"[{', '.join(shape)}] = {list(shape.values())}"
+    if not isinstance(result, Tensor):
+        raise _Wrong(f"expected a tensor {wanted}, got a {type(result).__name__}.")
+    if list(result.shape) != list(shape.values()):
+        raise _Wrong(f"expected {wanted}, got {list(result.shape)}. Name your axes one by one.")
+    return result
+
+
+def _quiz(answer: object, right: str, reasons: Mapping[str, str]) -> str:
+    """Mark one letter; ``reasons`` says of every letter why it is right or wrong."""
+    letter = answer.strip().lower() if isinstance(answer, str) else answer
+    if letter not in reasons:
+        raise _Wrong(f"answer with one letter in quotes, {', '.join(reasons)}; got {answer!r}.")
+    if letter != right:
+        raise _Wrong(reasons[letter])
+    return reasons[letter]
+
+
+# Lesson 01
+
+
+@_check
+def quiz_permute(answer: object) -> str:
+    """Which of six changes to the model runs at T = 3 and scrambles the video unseen?"""
+    reasons = {
+        "a": "`permute` with five axes on a four-axis tensor raises at once, whatever the sizes "
+        "are. A crash is the kindest bug.",
+        "b": "with one picture per video the model gives B*T rows of logits, and the loss asks "
+        "why there are only B labels. It is caught, though late.",
+        "c": "one long video gives one row of logits. The library's loss complains; only a "
+        "broadcasting loss of your own would not. But no frame is scrambled in it.",
+        "d": "`view` gives exactly the shape that is expected, for every T, and puts planes of "
+        "different frames together. No shape check can see it.",
+        "e": "this is the right one: it moves an axis and takes the planes along.",
+        "f": "without any permute the T = 16 frames stand where 3 colours should, and the first "
+        "convolution complains. Only T = 3 hides it, and then for that size alone.",
+    }
+    return _quiz(answer, "d", reasons)
+
+
+@_check
+def from_frames(answer: object) -> str:
+    """``answer(frames [B*T, C, H, W], B, T)`` must give ``[B, C, T, H, W]``."""
+    shape = {"B": 2, "C": 3, "T": 5, "H": 4, "W": 6}
+    video = torch.arange(2 * 5 * 3 * 4 * 6.0).view(2, 5, 3, 4, 6)  # every number only once
+    result = _tensor(_call(answer, video.flatten(0, 1), 2, 5), shape)
+    for b, c, t in torch.cartesian_prod(*map(torch.arange, (2, 3, 5))).tolist():
+        if result[b, c, t].equal(video[b, t, c]):
+            continue
+        _explain_plane(result[b, c, t], video, b, t, c)
+    return "every plane is where its video, frame and colour say, in 30 of 30 places."
+
+
+def _explain_plane(plane: Tensor, video: Tensor, b: int, t: int, c: int) -> None:
+    """Say which plane of ``video`` stands where video ``b``, frame ``t``, colour ``c`` should."""
+    should = f"result[{b}, {c}, {t}] should be video {b}, frame {t}, colour {c}"
+    found = [
+        place
+        for place in torch.cartesian_prod(*map(torch.arange, video.shape[:3])).tolist()
+        if plane.equal(video[*place])
+    ]
+    if not found:
+        raise _Wrong(f"the shape is right, but {should}, and it is no plane of the input at all.")
+    ob, ot, oc = found[0]
+    raise _Wrong(
+        f"the shape is right, but {should}, and it is video {ob}, frame {ot}, colour {oc}. `view` "
+        "and `reshape` only cut the row of numbers anew; they never move an axis. Use them to "
+        "split B*T, in the order in which it was merged, and `permute` to move."
+    )
+
+
+@_check
+def to_tokens(answer: object) -> str:
+    """``answer(features [B, D, h, w])`` must give patch tokens ``[B, N = h*w, D]``, row by row."""
+    B, D, h, w = 2, 5, 3, 4
+    features = torch.arange(float(B * D * h * w)).view(B, D, h, w)
+    result = _tensor(_call(answer, features), {"B": B, "N": h * w, "D": D})
+    right = rearrange(features, "b d h w -> b (h w) d")
+    if result.equal(rearrange(features, "b d h w -> b (w h) d")):
+        raise _Wrong(
+            "every token is whole, but they come column by column; the position embedding counts "
+            "row by row. Keep h before w."
+        )
+    if result.equal(features.reshape(B, h * w, D)):
+        raise _Wrong(
+            "this still cuts the numbers anew without moving an axis, as the program did: token 0 "
+            f"holds {D} patches of channel 0 instead of {D} channels of patch 0."
+        )
+    for n in range(h * w):
+        if not result[:, n].equal(right[:, n]):
+            raise _Wrong(
+                f"token {n} should hold the {D} channels of the patch in row {n // w}, column "
+                f"{n % w}: features[:, :, {n // w}, {n % w}]. It holds something else."
+            )
+    return "each token is one patch with all its channels, row by row."
+
+
+# Lesson 02
+
+
+@_check
+def quiz_se(answer: object) -> str:
+    """What does training show when SE modules are attached but never called?"""
+    reasons = {
+        "a": "nothing raises: a module that nobody calls is only a name with weights.",
+        "b": "the loss falls as it would without SE; the backbone learns on its own.",
+        "c": "the number of parameters went up, for they are registered. That is just why the "
+        "count reassures and proves nothing.",
+        "d": "the gradients of the gates stay None, and a gate set to zero changes no output. "
+        "Only asking these two questions shows it.",
+        "e": "they are saved and loaded without complaint: the state dict asks what is attached, "
+        "not what is used.",
+        "f": "an optimizer skips a parameter without a gradient in silence.",
+    }
+    return _quiz(answer, "d", reasons)
+
+
+@_check
+def add_se(answer: object) -> str:
+    """``answer(layer)`` must give a module that runs SE after every block of a layer."""
+    for name, channels in (("layer2", 64), ("layer3", 128)):
+        layer = getattr(r3d_18(), name).eval()
+        blocks = copy.deepcopy(list(layer))  # hooks would gate the reference, too
+        gated = _call(answer, layer)
+        if not isinstance(gated, nn.Module):
+            raise _Wrong(f"expected a module, got a {type(gated).__name__}.")
+        features = torch.rand(2, channels, 2, 6, 4)
+        result = _call(gated.eval(), features)
+        gates = [m for m in gated.modules() if isinstance(m, SqueezeExcitation3d)]
+        _explain_gates(name, gated, blocks, gates, features, result)
+    return "two gates in each layer, as wide as their blocks; each learns and each matters."
+
+
+def _explain_gates(
+    name: str,
+    gated: nn.Module,
+    blocks: list[nn.Module],
+    gates: list[SqueezeExcitation3d],
+    features: Tensor,
+    result: Tensor,
+) -> None:
+    if len(gates) != len(blocks):
+        raise _Wrong(
+            f"{name} has {len(blocks)} blocks and your module holds {len(gates)} different "
+            "SqueezeExcitation3d. Each block needs one of its own."
+        )
+    result.square().mean().backward()
+    for number, gate in enumerate(gates):
+        if any(parameter.grad is None for parameter in gate.parameters()):
+            raise _Wrong(
+                f"gate {number} of {name} is attached, but its parameters got no gradient: nobody "
+                "calls it, or what it returns is thrown away."
+            )
+    with torch.no_grad():
+        right = features
+        for block, gate in zip(blocks, gates, strict=True):
+            right = gate(block(right))
+        for number, gate in enumerate(gates):
+            before, gate.scale = gate.scale, torch.zeros(())
+            changed = not gated(features).allclose(result)
+            gate.scale = before
+            if not changed:
+                raise _Wrong(f"gate {number} of {name} set to zero changes nothing in the output.")
+    if not result.allclose(right, atol=1e-6):
+        raise _Wrong(
+            f"the gates of {name} work, but not once each, after each block: the result is not "
+            "gate1(block1(gate0(block0(features)))). Are they in front of the blocks, before the "
+            "addition, or applied twice?"
+        )
+
+
+@_check
+def gated_unet(answer: object) -> str:
+    """A mended ``GatedUNet`` must scale the skip connection, and only that, by its gate."""
+    unet = _module(answer, "down", "gate", "bottom", "up", "head")
+    image = torch.rand(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
+    result = _tensor(_call(unet, image), {"B": 2, "K": 1, "H": 8, "W": 12})
+    skip = unet.down(image)
+    below = unet.up(unet.bottom(skip))
+    gate = unet.gate(skip)
+
+    def decode(skip: Tensor, below: Tensor) -> Tensor:
+        return unet.head(torch.cat([skip, below], 1))
+
+    if result.allclose(decode(skip, below), atol=1e-6):
+        raise _Wrong(
+            "the result is the same as without any gate: its output is computed and thrown away, "
+            "or never computed. The program had just this bug."
+        )
+    if result.allclose(decode(skip, below * gate), atol=1e-6):
+        raise _Wrong("the gate scales what comes from below; it belongs to the skip connection.")
+    if result.allclose(decode(skip * gate, unet.up(unet.bottom(skip * gate))), atol=1e-6):
+        raise _Wrong("the way down gets the gated features, too; only the skip should.")
+    if result.allclose(decode(skip * gate * gate, below), atol=1e-6):
+        raise _Wrong("the gate is applied twice.")
+    if result.allclose(decode(skip + gate, below), atol=1e-6):
+        raise _Wrong("the gate is added. A gate is a factor: 0 closes, 1 leaves as it is.")
+    if not result.allclose(decode(skip * gate, below), atol=1e-6):
+        raise _Wrong(
+            "the gate has an effect, but the result is not head(cat([skip * gate, below])). The "
+            "rest of the program was right; change only what the gate does to the skip."
+        )
+    unet.zero_grad()
+    result.mean().backward()
+    if any(parameter.grad is None for parameter in unet.gate.parameters()):
+        raise _Wrong(
+            "the output is right, but the gate got no gradient and can never learn: is there a "
+            "`detach`, `item` or `no_grad` on the way?"
+        )
+    return "the skip is scaled, the gate learns, and nothing else has changed."
+
+
+# Lesson 03
+
+
+@_check
+def quiz_lstm(answer: object) -> str:
+    """An LSTM gets features ``[B, 512]``; when does PyTorch say so?"""
+    reasons = {
+        "a": "since torch 1.11 a two-axis input is a legal unbatched sequence [T, F]. Older "
+        "versions raised 'input must have 3 dimensions, got 2'.",
+        "b": "there is no such warning: the shapes are legal, only the meaning is wrong.",
+        "c": "the output is [B, 256]: just what a classifier wants. The loss sees B rows and B "
+        "labels and is content.",
+        "d": "`eval()` switches dropout and batch norm; the axes stay as they are.",
+        "e": "the loss falls: the LSTM can pass each row on and learn from it.",
+        "f": "nothing ever says so. You have to ask: does my answer for one person change with "
+        "the others in the batch?",
+    }
+    return _quiz(answer, "f", reasons)
+
+
+@_check
+def keep_time(answer: object) -> str:
+    """``answer(backbone, video [B, C, T, H, W])`` must give features ``[B, T', 512]``."""
+    backbone = r3d_18().eval()
+    backbone.fc = nn.Identity()
+    video = torch.rand(3, 3, 16, 64, 48)
+    with torch.no_grad():
+        result = _call(answer, backbone, video)
+        trunk = (getattr(backbone, n) for n in ("stem", "layer1", "layer2", "layer3", "layer4"))
+        maps = nn.Sequential(*trunk)(video)  # [3, 512, T'=2, 4, 3]
+    pooled = maps.mean((2, 3, 4))
+    if isinstance(result, Tensor):
+        if list(result.shape) == [3, 512]:
+            raise _Wrong(
+                "[B, 512] has no time axis. An LSTM would read it as one sequence of B steps: "
+                "this is the bug of the lesson."
+            )
+        if list(result.shape) == [3, 1, 512]:
+            raise _Wrong(
+                "[B, 1, 512] is a sequence of one step. The time that was averaged away does not "
+                "come back with `unsqueeze`: this is the bug of the lesson."
+            )
+        if list(result.shape) == [2, 3, 512]:
+            raise _Wrong("time comes first; the lesson's LSTM has batch_first=True.")
+    result = _tensor(result, {"B": 3, "T'": 2, "F": 512})
+    right = rearrange(maps.mean((3, 4)), "b f t -> b t f")
+    if result.allclose(pooled[:, None].expand(3, 2, 512), atol=1e-5):
+        raise _Wrong("both steps are the same: the average over time, written down twice.")
+    if result.allclose(maps.mean((3, 4)).reshape(3, 2, 512), atol=1e-5):
+        raise _Wrong(
+            "the shape is right, but `view` or `reshape` has cut [B, 512, T'] anew instead of "
+            "moving an axis: lesson 01."
+        )
+    if result.allclose(right.flip(1), atol=1e-5):
+        raise _Wrong("the steps run backwards.")
+    if not result.allclose(right, atol=1e-5):
+        raise _Wrong(
+            "the shape is right and the numbers are not: stop after layer4, average over height "
+            "and width only, then move time in front of the features."
+        )
+    return "two steps in time, each with 512 features averaged over space alone."
+
+
+@_check
+def voice(answer: object) -> str:
+    """A mended ``VoiceEmotion`` must read time as time, and each recording on its own."""
+    model = _module(answer, "features", "gru", "head")
+    sound = torch.rand(4, 40, 24, generator=torch.Generator().manual_seed(0))
+    logits = _tensor(_call(model, sound), {"B": 4, "K": 6})
+    alone = [_tensor(_call(model, one[None]), {"B": 1, "K": 6}) for one in sound]
+    if not torch.cat(alone).allclose(logits, atol=1e-5):
+        raise _Wrong(
+            "a recording alone and the same recording in company get different answers. The GRU "
+            "still walks along the batch: its input needs [B, T, F], and batch_first is True."
+        )
+    model.zero_grad()
+    logits.square().mean().backward()
+    memory = model.gru.weight_hh_l0.grad
+    if memory is None:
+        raise _Wrong(
+            "the GRU gets no gradient: it is not used any more. Leaving it out is a fair repair "
+            "in general, but here the exercise is to give it a time axis."
+        )
+    if not memory.any():
+        raise _Wrong(
+            "the GRU's memory (weight_hh) has a gradient of exactly zero: it sees one step only. "
+            "`unsqueeze` makes an axis of length one; keep the real one."
+        )
+    steps = model.features(sound).transpose(1, 2)  # [B, T', F]
+    outputs = model.gru(steps)[0]
+    scrambled = model.gru(steps.transpose(1, 2).reshape(steps.shape))[0]
+    if logits.allclose(model.head(scrambled[:, -1]), atol=1e-5):
+        raise _Wrong("`view` or `reshape` cut [B, F, T] anew instead of moving an axis: lesson 01.")
+    if logits.allclose(model.head(outputs[:, 0]), atol=1e-5):
+        raise _Wrong("this takes the first step's output, before the GRU has heard the rest.")
+    last_or_mean = (outputs[:, -1], outputs.mean(1))
+    if not any(logits.allclose(model.head(o), atol=1e-5) for o in last_or_mean):
+        raise _Wrong(
+            "it runs, but the result is neither head(last step) nor head(mean over steps) of "
+            "gru(features as [B, T, F])."
+        )
+    return "time is time, and nobody's answer depends on who else is in the batch."
