@@ -53,6 +53,8 @@ def _check(check: Callable[[object], str]) -> Callable[[object], None]:
             print("Not attempted: put your answer in place of the three dots and run this again.")
         except _Wrong as wrong:
             print("Not yet:", wrong)
+        except Exception as error:  # an answer that nobody has thought of
+            print(f"Not yet: the answer cannot be examined, {type(error).__name__}: {error}")
 
     return wrapper
 
@@ -241,8 +243,14 @@ def _explain_gates(
             )
     with torch.no_grad():
         right = features
-        for block, gate in zip(blocks, gates, strict=True):
-            right = gate(block(right))
+        for number, (block, gate) in enumerate(zip(blocks, gates, strict=True)):
+            right = block(right)
+            if right.shape[1] != gate.reduce.in_channels:
+                raise _Wrong(
+                    f"gate {number} of {name} is {gate.reduce.in_channels} channels wide, and its "
+                    f"block gives {right.shape[1]}. Does it stand in front of the block?"
+                )
+            right = right * gate.gate(right)
         for number, gate in enumerate(gates):
             before, gate.scale = gate.scale, torch.zeros(())
             changed = not gated(features).allclose(result)
@@ -252,8 +260,7 @@ def _explain_gates(
     if not result.allclose(right, atol=1e-6):
         raise _Wrong(
             f"the gates of {name} work, but not once each, after each block: the result is not "
-            "gate1(block1(gate0(block0(features)))). Are they in front of the blocks, before the "
-            "addition, or applied twice?"
+            "gate1(block1(gate0(block0(features)))). Do they act before the addition, or twice?"
         )
 
 
@@ -373,6 +380,13 @@ def voice(answer: object) -> str:
             "a recording alone and the same recording in company get different answers. The GRU "
             "still walks along the batch: its input needs [B, T, F], and batch_first is True."
         )
+    steps = model.features(sound).transpose(1, 2)  # [B, T', F]
+    outputs = model.gru(steps)[0]
+    scrambled = model.gru(steps.transpose(1, 2).reshape(steps.shape))[0]
+    if logits.allclose(model.head(scrambled[:, -1]), atol=1e-5):
+        raise _Wrong("`view` or `reshape` cut [B, F, T] anew instead of moving an axis: lesson 01.")
+    if logits.allclose(model.head(outputs[:, 0]), atol=1e-5):
+        raise _Wrong("this takes the first step's output, before the GRU has heard the rest.")
     model.zero_grad()
     logits.square().mean().backward()
     memory = model.gru.weight_hh_l0.grad
@@ -386,13 +400,6 @@ def voice(answer: object) -> str:
             "the GRU's memory (weight_hh) has a gradient of exactly zero: it sees one step only. "
             "`unsqueeze` makes an axis of length one; keep the real one."
         )
-    steps = model.features(sound).transpose(1, 2)  # [B, T', F]
-    outputs = model.gru(steps)[0]
-    scrambled = model.gru(steps.transpose(1, 2).reshape(steps.shape))[0]
-    if logits.allclose(model.head(scrambled[:, -1]), atol=1e-5):
-        raise _Wrong("`view` or `reshape` cut [B, F, T] anew instead of moving an axis: lesson 01.")
-    if logits.allclose(model.head(outputs[:, 0]), atol=1e-5):
-        raise _Wrong("this takes the first step's output, before the GRU has heard the rest.")
     last_or_mean = (outputs[:, -1], outputs.mean(1))
     if not any(logits.allclose(model.head(o), atol=1e-5) for o in last_or_mean):
         raise _Wrong(

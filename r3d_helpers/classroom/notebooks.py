@@ -109,9 +109,7 @@ def run() -> int:
         print(f"{verdict} after {seconds:.0f} s", flush=True)
         tidy(notebook)
         nbformat.write(notebook, BUILD / path.name)
-        page, _ = HTMLExporter().from_notebook_node(
-            notebook, {"metadata": {"name": path.stem}}
-        )
+        page, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": path.stem}})
         (BUILD / f"{path.stem}.html").write_text(page, encoding="utf-8")
         rows.append((path.stem, seconds, verdict))
     print(f"\n{'notebook':<32}{'seconds':>8}  verdict")

@@ -1,0 +1,437 @@
+"""Every check against right answers, the untouched stub, and wrong answers with their reasons."""
+
+import lessons
+import pytest
+import torch
+from einops import rearrange
+from torch import nn
+
+from r3d_helpers.classroom import checks
+from r3d_helpers.model import SqueezeExcitation3d
+
+
+def program(name, tag, **given):
+    """The broken program of an exercise, as the lesson defines it."""
+    space = {"torch": torch, "nn": nn, **given}
+    exec(lessons.cell(name, tag).source, space)
+    return space
+
+
+UNET = program("02_bug_se_access", "program-unet", frames=torch.rand(5, 3, 8, 12))["GatedUNet"]
+VOICE = program("03_bug_redundant_lstm", "program-voice")["VoiceEmotion"]
+TRANSFORMER = program("01_bug_permute", "program-transformer", batch=torch.rand(2, 1, 3, 48, 56))
+
+
+def gated(layer, make=SqueezeExcitation3d):
+    parts = [(block, make(block.conv2[0].out_channels)) for block in layer]
+    return nn.Sequential(*[module for pair in parts for module in pair])
+
+
+def hooked(layer, hook):
+    for block in layer:
+        block.se = SqueezeExcitation3d(block.conv2[0].out_channels)
+        block.register_forward_hook(hook)
+    return layer
+
+
+def thrown_away(block, inputs, output):
+    block.se(output)
+
+
+def residual(layer):
+    for block in layer:
+        block.conv2.append(SqueezeExcitation3d(block.conv2[0].out_channels))
+    return layer
+
+
+def shared(layer):
+    se = SqueezeExcitation3d(layer[0].conv2[0].out_channels)
+    return nn.Sequential(layer[0], se, layer[1], se)
+
+
+def in_front(layer):
+    def se(block):
+        return SqueezeExcitation3d(block.conv1[0].in_channels)
+
+    return nn.Sequential(se(layer[0]), layer[0], se(layer[1]), layer[1])
+
+
+class Frozen(SqueezeExcitation3d):
+    def forward(self, features):
+        return features * self.gate(features).detach()
+
+
+class Silenced(SqueezeExcitation3d):
+    def forward(self, features):
+        return features + 0 * self.gate(features)
+
+
+class Twice(SqueezeExcitation3d):
+    def forward(self, features):
+        return features * self.gate(features) * self.gate(features)
+
+
+def old_habit(layer):
+    for block in layer:
+        block.se = SqueezeExcitation3d(block.conv2.out_channels)
+    return layer
+
+
+def unet(forward):
+    return type("Mended", (UNET,), {"forward": forward})()
+
+
+def merge(self, skip, below):
+    return self.head(torch.cat([skip, below], dim=1))
+
+
+def below(self, skip):
+    return self.up(self.bottom(skip))
+
+
+def unet_right(self, x):
+    s = self.down(x)
+    return merge(self, s * self.gate(s), below(self, s))
+
+
+def unet_gate_first(self, x):
+    s = self.down(x)
+    s = s * self.gate(s)
+    return merge(self, s, below(self, s))
+
+
+def unet_below(self, x):
+    s = self.down(x)
+    return merge(self, s, below(self, s) * self.gate(s))
+
+
+def unet_twice(self, x):
+    s = self.down(x)
+    return merge(self, s * self.gate(s) * self.gate(s), below(self, s))
+
+
+def unet_added(self, x):
+    s = self.down(x)
+    return merge(self, s + self.gate(s), below(self, s))
+
+
+def unet_detached(self, x):
+    s = self.down(x)
+    return merge(self, s * self.gate(s).detach(), below(self, s))
+
+
+def unet_instead(self, x):
+    s = self.down(x)
+    return merge(self, self.gate(s).expand_as(s), below(self, s))
+
+
+def unet_only_gate(self, x):
+    s = self.down(x)
+    return merge(self, self.gate(s), below(self, s))
+
+
+def unet_habit(self, x):
+    s = self.down(x)
+    return torch.zeros(1, self.down.out_channels) + s
+
+
+def voice(forward):
+    return type("Mended", (VOICE,), {"forward": forward})()
+
+
+def voice_with(to_steps, pick):
+    def forward(self, sound):
+        return self.head(pick(self.gru(to_steps(self.features(sound)))[0]))
+
+    return voice(forward)
+
+
+def last(outputs):
+    return outputs[:, -1]
+
+
+def trunk(backbone, video):
+    x = backbone.layer2(backbone.layer1(backbone.stem(video)))
+    return backbone.layer4(backbone.layer3(x))  # [B, 512, T', h, w]
+
+
+def pooled(backbone, video):
+    return trunk(backbone, video).mean((2, 3, 4))
+
+
+def stub(*_):
+    return ...
+
+
+# By name of the check: right answers, untouched stub, wrong answers with a fragment of the reason.
+# The first wrong answer is the original bug, the lesson's own.
+CASES = {
+    "from_frames": (
+        [
+            lambda x, B, T: x.unflatten(0, (B, T)).permute(0, 2, 1, 3, 4),
+            lambda x, B, T: x.view(B, T, *x.shape[1:]).transpose(1, 2),
+            lambda x, B, T: rearrange(x, "(b t) c h w -> b c t h w", b=B),
+        ],
+        stub,
+        [
+            (lambda x, B, T: x.permute(0, 2, 1, 3, 4), "another number of axes"),
+            (lambda x, B, T: x.view(B, 3, T, 4, 6), "video 0, frame 0, colour 1"),
+            (
+                lambda x, B, T: x.reshape(T, B, 3, 4, 6).permute(1, 2, 0, 3, 4),
+                "is video 0, frame 2",
+            ),
+            (lambda x, B, T: x.view(B, T, 3, 4, 6), "got [2, 5, 3, 4, 6]"),
+            (lambda x, B, T: x.unsqueeze(2), "got [10, 3, 1, 4, 6]"),
+            (lambda x, B, T: x.unsqueeze(0).transpose(1, 2), "got [1, 3, 10, 4, 6]"),
+            (lambda x, B, T: x.view(B, T, 3, 4, 6).transpose(1, 2) * 0, "no plane of the input"),
+            (lambda x, B, T: x.view(B, T, 4, 4, 6), "do not multiply"),
+            (lambda x, B, T: None, "`return` missing"),
+            (lambda x, B, T: x.shape, "got a Size"),
+            (lambda x, B, T: 1 / 0, "ZeroDivisionError"),
+            (torch.zeros(2), "cannot be called"),
+        ],
+    ),
+    "to_tokens": (
+        [
+            lambda x: x.flatten(2).transpose(1, 2),
+            lambda x: x.permute(0, 2, 3, 1).reshape(len(x), -1, x.shape[1]),
+            lambda x: rearrange(x, "b d h w -> b (h w) d"),
+        ],
+        stub,
+        [
+            (lambda x: x.reshape(len(x), -1, x.shape[1]), "as the program did"),
+            (lambda x: x.transpose(1, 3).flatten(1, 2), "column by column"),
+            (lambda x: x.flatten(2), "got [2, 5, 12]"),
+            (lambda x: x.flatten(2).permute(0, 2, 1, 3), "another number of axes"),
+            (lambda x: x.permute(0, 2, 3, 1).flatten(0, 2), "got [24, 5]"),
+            (lambda x: x.flatten(2).transpose(1, 2).flip(1), "row 0, column 0"),
+            (lambda x: x.mean((2, 3)), "got [2, 5]"),
+            (lambda x: None, "`return` missing"),
+        ],
+    ),
+    "add_se": (
+        [
+            gated,
+            lambda layer: gated(layer, lambda width: SqueezeExcitation3d(width, 8)),
+            lambda layer: hooked(layer, lambda block, inputs, output: block.se(output)),
+        ],
+        stub,
+        [
+            (old_habit, "the bug of lesson 02"),
+            (lambda layer: hooked(layer, lambda *_: None), "got no gradient"),
+            (lambda layer: hooked(layer, thrown_away), "got no gradient"),
+            (lambda layer: gated(layer, Frozen), "got no gradient"),
+            (lambda layer: gated(layer, Silenced), "changes nothing"),
+            (lambda layer: gated(layer, Twice), "not once each"),
+            (lambda layer: gated(layer, lambda _: SqueezeExcitation3d(256)), "another width"),
+            (lambda layer: nn.Sequential(*layer, SqueezeExcitation3d(128)), "one of its own"),
+            (shared, "one of its own"),
+            (in_front, "stand in front of the block"),
+            (residual, "before the addition"),
+            (lambda layer: layer, "0 different"),
+            (lambda layer: list(layer), "got a list"),
+            (lambda layer: layer[0].bn2, "the video block does not"),
+            (lambda layer: None, "`return` missing"),
+        ],
+    ),
+    "gated_unet": (
+        [unet(unet_right), type("Mended", (UNET,), {"forward": unet_right})],
+        unet(stub),
+        [
+            (UNET(), "just this bug"),
+            (unet(unet_below), "belongs to the skip"),
+            (unet(unet_gate_first), "only the skip should"),
+            (unet(unet_twice), "applied twice"),
+            (unet(unet_added), "A gate is a factor"),
+            (unet(unet_detached), "can never learn"),
+            (unet(unet_instead), "change only what the gate does"),
+            (unet(unet_only_gate), "do not fit"),
+            (unet(unet_habit), "only contains one"),
+            (unet(lambda self, x: None), "`return` missing"),
+            (nn.Conv2d(3, 1, 1), "it should still have down"),
+            ("skip * gate", "pass the mended model"),
+        ],
+    ),
+    "keep_time": (
+        [
+            lambda net, x: trunk(net, x).mean((3, 4)).transpose(1, 2),
+            lambda net, x: rearrange(trunk(net, x).mean((3, 4)), "b f t -> b t f"),
+        ],
+        stub,
+        [
+            (lambda net, x: pooled(net, x), "one sequence of B steps"),
+            (lambda net, x: pooled(net, x)[:, None], "sequence of one step"),
+            (lambda net, x: pooled(net, x)[:, None].expand(-1, 2, -1), "written down twice"),
+            (lambda net, x: trunk(net, x).mean((3, 4)).reshape(3, 2, 512), "cut [B, 512, T'] anew"),
+            (lambda net, x: trunk(net, x).mean((3, 4)).permute(2, 0, 1), "time comes first"),
+            (lambda net, x: trunk(net, x).mean((3, 4)), "got [3, 512, 2]"),
+            (lambda net, x: trunk(net, x).mean((3, 4)).transpose(1, 2).flip(1), "backwards"),
+            (lambda net, x: trunk(net, x).amax((3, 4)).transpose(1, 2), "average over height"),
+            (
+                lambda net, x: trunk(net, x).mean((3, 4)).permute(0, 1, 3, 2),
+                "another number of axes",
+            ),
+            (lambda net, x: net.stem(x.transpose(1, 2)), "read another axis as channels"),
+            (lambda net, x: None, "`return` missing"),
+        ],
+    ),
+    "voice": (
+        [
+            voice_with(lambda x: x.transpose(1, 2), last),
+            voice_with(lambda x: x.permute(0, 2, 1), lambda outputs: outputs.mean(1)),
+            type(
+                "Mended", (VOICE,), {"forward": voice_with(lambda x: x.mT, last).forward.__func__}
+            ),
+        ],
+        voice(stub),
+        [
+            (VOICE(), "in company get different answers"),
+            (voice_with(lambda x: x.mean(2)[:, None], last), "exactly zero"),
+            (voice_with(lambda x: x.mean(2)[None], lambda o: o[0]), "in company"),
+            (voice_with(lambda x: x.reshape(len(x), 6, 32), last), "lesson 01"),
+            (voice_with(lambda x: x.mT, lambda o: o[:, 0]), "first step"),
+            (voice_with(lambda x: x.mT, lambda o: o), "got [4, 6, 6]"),
+            (voice_with(lambda x: x.permute(2, 0, 1), lambda o: o[-1]), "in company"),
+            (
+                voice_with(lambda x: x.mean(2)[:, None].expand(-1, 6, -1), last),
+                "neither head(last step)",
+            ),
+            (
+                voice(lambda self, x: nn.Linear(32, 6)(self.features(x).mean(2)) * 0),
+                "it is not used any more",
+            ),
+            (voice_with(lambda x: x, last), "RuntimeError"),
+            (voice(lambda self, x: None), "`return` missing"),
+            (nn.GRU(40, 6), "it should still have features"),
+        ],
+    ),
+    "quiz_permute": (
+        ["d", " D "],
+        ...,
+        [
+            ("a", "A crash"),
+            ("b", "B*T rows"),
+            ("c", "one row of logits"),
+            ("e", "the right one"),
+            ("f", "Only T = 3"),
+            ("view", "one letter"),
+            (4, "one letter"),
+        ],
+    ),
+    "quiz_se": (
+        ["d", "D"],
+        ...,
+        [
+            ("a", "nothing raises"),
+            ("b", "loss falls"),
+            ("c", "count reassures"),
+            ("e", "state dict"),
+            ("f", "in silence"),
+            ("", "one letter"),
+        ],
+    ),
+    "quiz_lstm": (
+        ["f", "F"],
+        ...,
+        [
+            ("a", "since torch 1.11"),
+            ("b", "no such warning"),
+            ("c", "is content"),
+            ("d", "dropout and batch norm"),
+            ("e", "the loss falls"),
+            (None, "one letter"),
+        ],
+    ),
+}
+
+RIGHT = [(name, i) for name, (right, _, _) in CASES.items() for i in range(len(right))]
+WRONG = [(name, i) for name, (_, _, wrong) in CASES.items() for i in range(len(wrong))]
+
+
+def verdict(capsys, name, answer):
+    assert getattr(checks, name)(answer) is None
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "i"), RIGHT)
+def test_a_right_answer_is_right(capsys, name, i):
+    assert verdict(capsys, name, CASES[name][0][i]).startswith("Right: ")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_untouched_stub_is_not_attempted(capsys, name):
+    assert verdict(capsys, name, CASES[name][1]).startswith("Not attempted: ")
+
+
+@pytest.mark.parametrize(("name", "i"), WRONG)
+def test_a_wrong_answer_is_explained(capsys, name, i):
+    answer, reason = CASES[name][2][i]
+    said = verdict(capsys, name, answer)
+    assert said.startswith("Not yet: ")
+    assert reason in said
+
+
+def test_every_check_meets_five_wrong_answers():
+    ours = {
+        n: f for n, f in vars(checks).items() if getattr(f, "__module__", "") == checks.__name__
+    }
+    assert {name for name, f in ours.items() if hasattr(f, "__wrapped__")} == set(CASES)
+    assert all(len(wrong) >= 5 for _, _, wrong in CASES.values())
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("quiz")])
+def test_messages_of_one_check_differ(capsys, name):
+    said = {verdict(capsys, name, answer) for answer, _ in CASES[name][2]}
+    assert len(said) >= 5
+
+
+def exercises():
+    return [(name, tag) for name in lessons.BUG_LESSONS for tag in lessons.solutions(name)]
+
+
+def test_every_exercise_has_its_solution():
+    for name in lessons.BUG_LESSONS:
+        tags = [tag for cell in lessons.load(name).cells for tag in lessons.tags(cell)]
+        assert list(lessons.solutions(name)) == [t for t in tags if t.startswith("exercise-")]
+        assert len(lessons.solutions(name)) == 3
+
+
+@pytest.mark.parametrize(("name", "tag"), exercises())
+def test_the_folded_solution_is_right(capsys, name, tag):
+    source, code = lessons.solutions(name)[tag]
+    call = source.strip().splitlines()[-1]
+    assert call.startswith("checks.")
+    space = {"nn": nn, "torch": torch, "checks": checks, "GatedUNet": UNET, "VoiceEmotion": VOICE}
+    exec(code, space | {"SqueezeExcitation3d": SqueezeExcitation3d} | {}, space)
+    exec(call, space | {"SqueezeExcitation3d": SqueezeExcitation3d})
+    assert capsys.readouterr().out.startswith("Right: ")
+
+
+@pytest.mark.parametrize(("name", "tag"), exercises())
+def test_the_page_shows_a_stub_that_is_not_attempted(name, tag):
+    assert lessons.stored_text(name, tag).startswith("Not attempted: ")
+
+
+def test_the_transformer_has_the_bug_that_the_exercise_is_about(capsys):
+    x = torch.arange(2 * 48 * 6 * 7.0).view(2, 48, 6, 7)
+    model = TRANSFORMER["TinyTransformer"]()
+    model.patches, seen = nn.Identity(), []
+    model.encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    model(x)
+    assert seen[0].equal(x.reshape(2, 42, 48))
+
+
+def test_an_answer_that_nobody_has_thought_of_raises_nothing(capsys):
+    class Odd(SqueezeExcitation3d):
+        gate = None
+
+    assert "cannot be examined" in verdict(capsys, "add_se", lambda layer: gated(layer, odd(Odd)))
+
+
+def odd(kind):
+    def make(width):
+        se = kind(width)
+        se.forward = lambda features: features * se.expand(se.reduce(se.squeeze(features)))
+        return se
+
+    return make

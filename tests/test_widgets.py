@@ -1,0 +1,83 @@
+"""The explorers answer when something is moved: text and picture say the same, and both change."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from r3d_helpers import sampler
+from r3d_helpers.classroom.widgets import AxesExplorer, FramePicker, GateExplorer, LengthExplorer
+
+
+def pixels(explorer):
+    return np.asarray(Image.open(io.BytesIO(explorer.picture.value)))
+
+
+@pytest.fixture
+def video():
+    return torch.randint(256, (2, 6, 3, 4, 5), dtype=torch.uint8)
+
+
+def test_frame_picker_shows_the_kept_frames(video):
+    rules = {"uniform": sampler.uniform, "dense": sampler.dense}
+    picker = FramePicker(video[0], rules, clip_len=4)
+    assert "kept: [0, 2, 3, 5]" in picker.text.value
+    picker.length.value, picker.sampler.value = 5, "dense"
+    assert picker.text.value == "kept: [0, 1, 2, 3]<br>never seen: [4]"
+    expected = np.concatenate([video[0, t].permute(1, 2, 0).numpy() for t in range(4)], axis=1)
+    assert (pixels(picker) == expected).all()
+
+
+def test_axes_explorer_shows_what_the_backbone_sees(video):
+    ways = {
+        "right": lambda x: x.permute(0, 2, 1, 3, 4),
+        "view": lambda x: x.reshape(len(x), 3, -1, 4, 5),
+        "none": lambda x: x,
+        "bug": lambda x: x.flatten(0, 1).permute(0, 2, 1, 3, 4),
+    }
+    explorer = AxesExplorer(video, ways)
+    assert explorer.text.value.startswith("[2, 3, 6, 4, 5]: 2 video(s) of 6 frame(s)")
+    right = pixels(explorer)
+    assert (right[:, :5] == video[0, 0].permute(1, 2, 0).numpy()).all()
+    explorer.way.value = "view"
+    assert right.shape == pixels(explorer).shape
+    assert not (right == pixels(explorer)).all()
+    explorer.way.value = "bug"
+    assert explorer.text.value.startswith("RuntimeError: ")
+    assert pixels(explorer).shape == (1, 1, 3)
+    explorer.way.value = "none"
+    assert "wants 3 colours" in explorer.text.value
+    explorer.length.value = 3
+    assert explorer.text.value.startswith("[2, 3, 3, 4, 5]")
+    assert pixels(explorer).shape == (4, 15, 3)
+
+
+@pytest.mark.parametrize(
+    ("start", "bias", "gate"),
+    [
+        ("sigmoid", 0, 0.5),
+        ("sigmoid", -6, 0.002),
+        ("2 * sigmoid", 0, 1.0),
+        ("2 * sigmoid", 6, 1.995),
+    ],
+)
+def test_gate_explorer_scales_the_map(start, bias, gate):
+    explorer = GateExplorer(torch.tensor([[0.0, 1.0, 4.0]]))
+    explorer.start.value, explorer.bias.value = start, bias
+    assert explorer.text.value.startswith(f"gate = {gate:.3f}:")
+    before, after = np.split(pixels(explorer)[..., 0].astype(int), 2, axis=1)
+    assert before.max() == 127
+    assert abs(after.max() - 127.5 * gate) <= 1
+
+
+@pytest.mark.parametrize(("length", "dead"), [(1, "393,728"), (2, "0"), (8, "0")])
+def test_length_explorer_counts_what_has_no_gradient(length, dead):
+    explorer = LengthExplorer(nn.LSTM(512, 256, batch_first=True))
+    explorer.length.value = length
+    assert f": {dead} of 788,480 parameters" in explorer.text.value
+    white = (pixels(explorer)[..., 0] == 255).mean()
+    weights = (256 * 512 + 1024 * 256) / (1024 * 768)  # forget gate and memory
+    assert white == pytest.approx(weights if length == 1 else 0)
