@@ -27,9 +27,9 @@ TAGS = {
         exercise-quiz""",
     LSTM: """setup bug-batch-as-time setup-features symptom measure-influence fix-plain
         wrong-one-step measure-zero measure-dead measure-by-hand wrong-one-sequence wrong-repeated
-        measure-repeated setup-fit measure-evaluation ablation ablation-verdict guard-lstm
-        right-sequence right-verdict exercise-keep-time program-voice exercise-voice
-        exercise-quiz""",
+        measure-repeated setup-fit measure-evaluation setup-candidates ablation ablation-verdict
+        guard-lstm right-sequence right-runs right-verdict exercise-keep-time program-voice
+        exercise-voice exercise-quiz""",
 }
 
 # Lesson, tag, type of the error, a fragment of its text that says why.
@@ -49,7 +49,8 @@ FAILURES = [
 def lesson():
     """Each lesson's definitions and errors, run once; the long computations are left out."""
     torch.manual_seed(0)
-    long = {"setup-features", "measure-evaluation", "ablation", "ablation-verdict", "right-verdict"}
+    long = {"setup-features", "measure-evaluation", "ablation", "ablation-verdict"}
+    long |= {"right-runs", "right-verdict"}
     given = {"features": torch.randn(64, 512), "targets": torch.arange(64) % 7}
     return {
         PERMUTE: lessons.run(PERMUTE),
@@ -321,7 +322,11 @@ def test_03_the_page_states_the_measurements():
     assert "262,144 of 262,144" in lessons.stored_text(LSTM, "measure-zero")
     assert "True" in lessons.stored_text(LSTM, "measure-by-hand")
     verdict = lessons.stored_text(LSTM, "ablation-verdict").splitlines()
-    assert verdict[:2] == ["both above chance by 0.10: True", "the LSTM adds more than 0.03: False"]
+    assert verdict[:3] == [
+        "all above chance by 0.10: True",
+        "the LSTM gains 0.03 or more on hidden layer: False",
+        "the LSTM gains 0.03 or more on plain: False",
+    ]
     assert lessons.stored_text(LSTM, "right-verdict").count("True") == 2
 
 
@@ -346,12 +351,33 @@ def test_03_the_guard_passes_the_fix(lstm, features):
         ("Head", "who else is in the batch"),
         ("OneSequence", "who else is in the batch"),
         ("OneStep", "lstm.weight_hh_l0 cannot learn"),
-        ("Repeated", "all steps are the same"),
+        ("Repeated", "order of the steps makes no difference"),
     ],
 )
 def test_03_the_guard_catches_every_wrong_repair(lstm, features, name, reason):
     with pytest.raises(AssertionError, match=reason):
         lstm["guard"](build(lstm[name]), features)
+
+
+def test_03_the_guard_is_not_deceived_by_dropout(lstm, features):
+    head = nn.Sequential(nn.Dropout(0.5), build(lstm["Plain"])).train()
+    lstm["guard"](head, features)
+
+
+def test_03_the_guard_turns_the_steps_around_and_back(lstm):
+    class Total(nn.Module):  # an RNN whose reader forgets its order
+        def __init__(self):
+            super().__init__()
+            self.rnn = nn.RNN(512, 8, batch_first=True)
+
+        def forward(self, steps):
+            return self.rnn(steps)[0].mean(1) + self.rnn(steps.flip(1))[0].mean(1)
+
+    steps = torch.randn(4, 3, 512)
+    total = build(Total)
+    with pytest.raises(AssertionError, match="order of the steps"):
+        lstm["guard"](total, steps)
+    assert not total.rnn._forward_pre_hooks
 
 
 def test_03_the_guard_catches_what_nobody_calls(lstm, features):

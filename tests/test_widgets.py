@@ -69,6 +69,7 @@ def test_gate_explorer_scales_the_map(start, bias, gate):
     explorer.start.value, explorer.bias.value = start, bias
     assert explorer.text.value.startswith(f"gate = {gate:.3f}:")
     before, after = np.split(pixels(explorer)[..., 0].astype(int), 2, axis=1)
+    before, after = before[:, :-6], after[:, :-6]  # the white line after each
     assert before.max() == 127
     assert abs(after.max() - 127.5 * gate) <= 1
 

@@ -27,6 +27,10 @@ _REASONS = {
     "width.",
     "is invalid for input of size": "The sizes you ask for do not multiply to the numbers there "
     "are.",
+    "must be equal to input_size": "A recurrent layer takes the last axis for features; something "
+    "else stands there. Move the axis.",
+    "Dimension out of range": "There are fewer axes than you count: print the shape. (A network's "
+    "own forward may flatten at the end.)",
     "must match the size of tensor": "Two tensors meet whose shapes do not fit; print both.",
     "Sizes of tensors must match": "Two tensors meet whose shapes do not fit; print both.",
 }
@@ -269,7 +273,7 @@ def gated_unet(answer: object) -> str:
     """A mended ``GatedUNet`` must scale the skip connection, and only that, by its gate."""
     unet = _module(answer, "down", "gate", "bottom", "up", "head")
     image = torch.rand(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
-    result = _tensor(_call(unet, image), {"B": 2, "K": 1, "H": 8, "W": 12})
+    result = _tensor(_call(unet, image), {"B": 2, "C": 1, "H": 8, "W": 12})
     skip = unet.down(image)
     below = unet.up(unet.bottom(skip))
     gate = unet.gate(skip)
@@ -330,11 +334,11 @@ def keep_time(answer: object) -> str:
     """``answer(backbone, video [B, C, T, H, W])`` must give features ``[B, T', 512]``."""
     backbone = r3d_18().eval()
     backbone.fc = nn.Identity()
-    video = torch.rand(3, 3, 16, 64, 48)
+    video = torch.rand(3, 3, 16, 64, 80)
+    result = _call(answer, backbone, video)
+    trunk = (getattr(backbone, n) for n in ("stem", "layer1", "layer2", "layer3", "layer4"))
     with torch.no_grad():
-        result = _call(answer, backbone, video)
-        trunk = (getattr(backbone, n) for n in ("stem", "layer1", "layer2", "layer3", "layer4"))
-        maps = nn.Sequential(*trunk)(video)  # [3, 512, T'=2, 4, 3]
+        maps = nn.Sequential(*trunk)(video)  # [B=3, 512, T'=2, h=4, w=5]
     pooled = maps.mean((2, 3, 4))
     if isinstance(result, Tensor):
         if list(result.shape) == [3, 512]:
@@ -365,6 +369,11 @@ def keep_time(answer: object) -> str:
             "the shape is right and the numbers are not: stop after layer4, average over height "
             "and width only, then move time in front of the features."
         )
+    if not result.requires_grad:
+        raise _Wrong("the numbers are right, but no gradient reaches the backbone any more.")
+    _tensor(_call(answer, backbone, video[:1]), {"B": 1, "T'": 2, "F": 512})
+    longer = torch.rand(1, 3, 24, 32, 32)
+    _tensor(_call(answer, backbone, longer), {"B": 1, "T'": 3, "F": 512})
     return "two steps in time, each with 512 features averaged over space alone."
 
 
@@ -372,9 +381,9 @@ def keep_time(answer: object) -> str:
 def voice(answer: object) -> str:
     """A mended ``VoiceEmotion`` must read time as time, and each recording on its own."""
     model = _module(answer, "features", "gru", "head")
-    sound = torch.rand(4, 40, 24, generator=torch.Generator().manual_seed(0))
-    logits = _tensor(_call(model, sound), {"B": 4, "K": 6})
-    alone = [_tensor(_call(model, one[None]), {"B": 1, "K": 6}) for one in sound]
+    sound = torch.rand(4, 40, 28, generator=torch.Generator().manual_seed(0))
+    logits = _tensor(_call(model, sound), {"B": 4, "emotions": 6})
+    alone = [_tensor(_call(model, one[None]), {"B": 1, "emotions": 6}) for one in sound]
     if not torch.cat(alone).allclose(logits, atol=1e-5):
         raise _Wrong(
             "a recording alone and the same recording in company get different answers. The GRU "
@@ -400,10 +409,13 @@ def voice(answer: object) -> str:
             "the GRU's memory (weight_hh) has a gradient of exactly zero: it sees one step only. "
             "`unsqueeze` makes an axis of length one; keep the real one."
         )
-    last_or_mean = (outputs[:, -1], outputs.mean(1))
-    if not any(logits.allclose(model.head(o), atol=1e-5) for o in last_or_mean):
+    same = model.gru(steps.mean(1, keepdim=True).expand_as(steps))[0]
+    if logits.allclose(model.head(same[:, -1]), atol=1e-5):
+        raise _Wrong("the GRU gets the average over time again and again: no step is new to it.")
+    summaries = (outputs[:, -1], outputs.mean(1), outputs.amax(1))
+    if not any(logits.allclose(model.head(summary), atol=1e-5) for summary in summaries):
         raise _Wrong(
-            "it runs, but the result is neither head(last step) nor head(mean over steps) of "
-            "gru(features as [B, T, F])."
+            "it runs, but the result is not the head's answer to the GRU's last step (or to the "
+            "mean or maximum over its steps) on features as [B, T, F]."
         )
     return "time is time, and nobody's answer depends on who else is in the batch."

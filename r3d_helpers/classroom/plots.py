@@ -117,7 +117,7 @@ def dead_weights(lstm: nn.LSTM) -> Figure:
     )
     panels = [
         ("from the input", inputs, "input feature"),
-        ("from the memory", hidden, "hidden unit"),
+        ("from the hidden state", hidden, "hidden unit"),
     ]
     for axis, (title, gradient, label) in zip(axes, panels, strict=True):
         axis.imshow(gradient != 0, cmap="Greys", vmin=0, vmax=1.6, aspect="auto")

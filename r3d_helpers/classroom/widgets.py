@@ -21,7 +21,7 @@ class _Explorer(ipywidgets.VBox):
 
     def __init__(self, *controls: ipywidgets.ValueWidget) -> None:
         self.text = ipywidgets.HTML()
-        self.picture = ipywidgets.Image(format="png")
+        self.picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start"})
         for control in controls:
             control.observe(lambda _: self.draw(), names="value")
         self.draw()
@@ -126,7 +126,8 @@ class GateExplorer(_Explorer):
         both = torch.stack([self.feature_map, gate * self.feature_map])  # [2, H, W]
         pixels = (255 * (both / 2).clamp(0, 1)).byte()  # white is twice the brightest input
         large = pixels.repeat_interleave(6, 1).repeat_interleave(6, 2)
-        self.picture.value = _png(_row(large[:, None].expand(-1, 3, -1, -1)))
+        framed = nn.functional.pad(large, (0, 6), value=255)  # a white line after each
+        self.picture.value = _png(_row(framed[:, None].expand(-1, 3, -1, -1)))
 
 
 class LengthExplorer(_Explorer):
