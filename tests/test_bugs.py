@@ -19,12 +19,13 @@ PERMUTE, ACCESS, LSTM = lessons.BUG_LESSONS
 TAGS = {
     PERMUTE: """setup setup bug-permute symptom reproduce fix-permute fix-permute-runs wrong-view
         wrong-pictures wrong-pictures-loss wrong-one-video wrong-one-video-loss wrong-twice
-        wrong-twice-lucky prove-loop prove-table guard-permute guard-einops guard-signature
-        exercise-from-frames program-transformer exercise-to-tokens exercise-quiz""",
-    ACCESS: """setup setup bug-access symptom reproduce-width reproduce-norm setup fix-hook
-        fix-hook-runs wrong-forgotten wrong-thrown-away wrong-detached wrong-silenced versions
-        prove-by-hand guard-se fix-modules exercise-add-se program-unet exercise-unet
+        wrong-twice-lucky prove-loop prove-table guard-permute guard-listen guard-einops
+        guard-signature exercise-from-frames program-transformer exercise-to-tokens
         exercise-quiz""",
+    ACCESS: """setup setup bug-access symptom reproduce-width reproduce-norm setup fix-hook
+        fix-hook-runs wrong-forgotten wrong-thrown-away wrong-no-grad wrong-silenced versions
+        prove-by-hand prove-two-questions guard-se fix-modules exercise-gate-layer program-unet
+        exercise-unet exercise-quiz""",
     LSTM: """setup bug-batch-as-time setup-features symptom measure-influence fix-plain
         wrong-one-step measure-zero measure-dead measure-by-hand wrong-one-sequence wrong-repeated
         measure-repeated setup-fit measure-evaluation setup-candidates ablation ablation-verdict
@@ -159,6 +160,13 @@ def test_01_the_original_bug_does_not_reach_the_guards_first_line(permute):
         permute["guard"](lambda batch: batch.flatten(0, 1).permute(0, 2, 1, 3, 4))
 
 
+def test_01_listening_hears_what_a_layer_gets(permute):
+    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.Flatten())
+    x = torch.rand(2, 3, 4, 5, 6)
+    assert permute["reaches"](model[1], model, x).equal(model[0](x))
+    assert not model[1]._forward_pre_hooks
+
+
 def test_01_the_guard_passes_the_package(permute):
     model = R3DEmotion(7, clip_len=5, se=None)
     model.backbone = nn.Identity()
@@ -202,7 +210,7 @@ def build(make):
 WRONG_GATES = {
     "forgotten": "gets no gradient",
     "thrown away": "gets no gradient",
-    "detached": "gets no gradient",
+    "no grad": "gets no gradient",
     "silenced": "has no effect",
 }
 
@@ -232,7 +240,7 @@ def test_02_a_wrong_repair_runs_with_all_its_parameters(access, clip, name):
     assert len(gates) == 4
     plain.load_state_dict({k: v for k, v in net.state_dict().items() if ".se." not in k})
     with torch.no_grad():
-        expected = right if name == "detached" else plain
+        expected = right if name == "no grad" else plain
         assert net(clip).allclose(expected(clip), atol=1e-6)
 
 
@@ -260,8 +268,23 @@ def test_02_the_guard_wants_every_gate(access, clip):
 
     with pytest.raises(AssertionError, match="gets no gradient"):
         access["guard"](build(half), clip)
-    with pytest.raises(AssertionError, match="no gate"):
+    with pytest.raises(AssertionError, match="no SqueezeExcitation3d"):
         access["guard"](build(r3d_18), clip)
+
+
+def test_02_the_guard_serves_other_kinds_of_module(access, clip):
+    class Net(nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor, self.conv, self.norm = factor, nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4)
+
+        def forward(self, x):
+            x = self.conv(x)
+            return x + self.factor * self.norm(x)
+
+    access["guard"](Net(1), clip, nn.BatchNorm3d)
+    with pytest.raises(AssertionError, match="norm has no effect"):
+        access["guard"](Net(0), clip, nn.BatchNorm3d)
 
 
 def test_02_the_guard_leaves_the_gates_as_they_were(access, clip):

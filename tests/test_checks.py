@@ -175,16 +175,16 @@ CASES = {
         stub,
         [
             (lambda x, B, T: x.permute(0, 2, 1, 3, 4), "another number of axes"),
-            (lambda x, B, T: x.view(B, 3, T, 4, 6), "video 0, frame 0, colour 1"),
+            (lambda x, B, T: x.view(B, 7, T, 4, 6), "video 0, frame 0, channel 1"),
             (
-                lambda x, B, T: x.reshape(T, B, 3, 4, 6).permute(1, 2, 0, 3, 4),
+                lambda x, B, T: x.reshape(T, B, 7, 4, 6).permute(1, 2, 0, 3, 4),
                 "is video 0, frame 2",
             ),
-            (lambda x, B, T: x.view(B, T, 3, 4, 6), "got [2, 5, 3, 4, 6]"),
-            (lambda x, B, T: x.unsqueeze(2), "got [10, 3, 1, 4, 6]"),
-            (lambda x, B, T: x.unsqueeze(0).transpose(1, 2), "got [1, 3, 10, 4, 6]"),
-            (lambda x, B, T: x.view(B, T, 3, 4, 6).transpose(1, 2) * 0, "no plane of the input"),
-            (lambda x, B, T: x.view(B, T, 4, 4, 6), "do not multiply"),
+            (lambda x, B, T: x.view(B, T, 7, 4, 6), "looks like [B, T, C, H, W]"),
+            (lambda x, B, T: x.unsqueeze(2), "got [10, 7, 1, 4, 6]"),
+            (lambda x, B, T: x.unsqueeze(0).transpose(1, 2), "got [1, 7, 10, 4, 6]"),
+            (lambda x, B, T: x.view(B, T, 7, 4, 6).transpose(1, 2) * 0, "no plane of the input"),
+            (lambda x, B, T: x.view(B, T, 3, 4, 6).transpose(1, 2), "from an earlier cell"),
             (lambda x, B, T: None, "`return` missing"),
             (lambda x, B, T: x.shape, "got a Size"),
             (lambda x, B, T: 1 / 0, "ZeroDivisionError"),
@@ -201,15 +201,16 @@ CASES = {
         [
             (lambda x: x.reshape(len(x), -1, x.shape[1]), "as the program did"),
             (lambda x: x.transpose(1, 3).flatten(1, 2), "column by column"),
-            (lambda x: x.flatten(2), "got [2, 5, 12]"),
+            (lambda x: x.flatten(2), "looks like [B, D, N]"),
+            (lambda x: x.reshape(2, 12, 5), "from an earlier cell"),
             (lambda x: x.flatten(2).permute(0, 2, 1, 3), "another number of axes"),
-            (lambda x: x.permute(0, 2, 3, 1).flatten(0, 2), "got [24, 5]"),
+            (lambda x: x.permute(0, 2, 3, 1).flatten(0, 2), "got [72, 5]"),
             (lambda x: x.flatten(2).transpose(1, 2).flip(1), "row 0, column 0"),
-            (lambda x: x.mean((2, 3)), "got [2, 5]"),
+            (lambda x: x.mean((2, 3)), "got [6, 5]"),
             (lambda x: None, "`return` missing"),
         ],
     ),
-    "add_se": (
+    "gate_layer": (
         [
             gated,
             lambda layer: gated(layer, lambda width: SqueezeExcitation3d(width, 8)),
@@ -220,14 +221,14 @@ CASES = {
             (old_habit, "the bug of lesson 02"),
             (lambda layer: hooked(layer, lambda *_: None), "got no gradient"),
             (lambda layer: hooked(layer, thrown_away), "got no gradient"),
-            (lambda layer: gated(layer, Frozen), "got no gradient"),
+            (lambda layer: gated(layer, Frozen), "detached on the way"),
             (lambda layer: gated(layer, Silenced), "changes nothing"),
             (lambda layer: gated(layer, Twice), "not once each"),
             (lambda layer: gated(layer, lambda _: SqueezeExcitation3d(256)), "another width"),
-            (lambda layer: nn.Sequential(*layer, SqueezeExcitation3d(128)), "one of its own"),
-            (shared, "one of its own"),
+            (lambda layer: nn.Sequential(*layer, SqueezeExcitation3d(128)), "Each block needs one"),
+            (shared, "Each block needs one"),
             (in_front, "stand in front of the block"),
-            (residual, "before the addition"),
+            (residual, "inside the block"),
             (lambda layer: layer, "0 different"),
             (lambda layer: list(layer), "got a list"),
             (lambda layer: layer[0].bn2, "the video block does not"),
@@ -238,7 +239,7 @@ CASES = {
         [unet(unet_right), type("Mended", (UNET,), {"forward": unet_right})],
         unet(stub),
         [
-            (UNET(), "just this bug"),
+            (UNET(), "as you found it"),
             (unet(unet_below), "belongs to the skip"),
             (unet(unet_gate_first), "only the skip should"),
             (unet(unet_twice), "applied twice"),
@@ -313,7 +314,7 @@ CASES = {
         ],
     ),
     "quiz_permute": (
-        ["d", " D "],
+        ["d", " D) "],
         ...,
         [
             ("a", "A crash"),
@@ -432,7 +433,9 @@ def test_an_answer_that_nobody_has_thought_of_raises_nothing(capsys):
     class Odd(SqueezeExcitation3d):
         gate = None
 
-    assert "cannot be examined" in verdict(capsys, "add_se", lambda layer: gated(layer, odd(Odd)))
+    assert "cannot be examined" in verdict(
+        capsys, "gate_layer", lambda layer: gated(layer, odd(Odd))
+    )
 
 
 def odd(kind):

@@ -26,7 +26,7 @@ _REASONS = {
     "channels, but got": "A convolution read another axis as channels, or was built for another "
     "width.",
     "is invalid for input of size": "The sizes you ask for do not multiply to the numbers there "
-    "are.",
+    "are. Did a letter come from an earlier cell? Read the sizes off the input.",
     "must be equal to input_size": "A recurrent layer takes the last axis for features; something "
     "else stands there. Move the axis.",
     "Dimension out of range": "There are fewer axes than you count: print the shape. (A network's "
@@ -70,7 +70,7 @@ def _call(function: Callable, *arguments: object) -> object:
     try:
         result = function(*arguments)
     except Exception as error:
-        first = (str(error).splitlines() or [""])[0]
+        first = (str(error).splitlines() or [""])[0].rstrip(".")
         why = next((text for key, text in _REASONS.items() if key in str(error)), "")
         raise _Wrong(f"your code raised {type(error).__name__}: {first}. {why}".strip()) from error
     if result is ...:
@@ -96,13 +96,17 @@ def _tensor(result: object, shape: Mapping[str, int]) -> Tensor:
     if not isinstance(result, Tensor):
         raise _Wrong(f"expected a tensor {wanted}, got a {type(result).__name__}.")
     if list(result.shape) != list(shape.values()):
-        raise _Wrong(f"expected {wanted}, got {list(result.shape)}. Name your axes one by one.")
+        letters = {size: letter for letter, size in shape.items() if size > 1}
+        seen = [letters.get(size, "?") for size in result.shape]
+        looks = "" if "?" in seen else f", which looks like [{', '.join(seen)}]"
+        got = f"{list(result.shape)}{looks}"
+        raise _Wrong(f"expected {wanted}, got {got}. Name your axes one by one.")
     return result
 
 
 def _quiz(answer: object, right: str, reasons: Mapping[str, str]) -> str:
     """Mark one letter; ``reasons`` says of every letter why it is right or wrong."""
-    letter = answer.strip().lower() if isinstance(answer, str) else answer
+    letter = answer.strip(" ).").lower() if isinstance(answer, str) else answer
     if letter not in reasons:
         raise _Wrong(f"answer with one letter in quotes, {', '.join(reasons)}; got {answer!r}.")
     if letter != right:
@@ -135,19 +139,19 @@ def quiz_permute(answer: object) -> str:
 @_check
 def from_frames(answer: object) -> str:
     """``answer(frames [B*T, C, H, W], B, T)`` must give ``[B, C, T, H, W]``."""
-    shape = {"B": 2, "C": 3, "T": 5, "H": 4, "W": 6}
-    video = torch.arange(2 * 5 * 3 * 4 * 6.0).view(2, 5, 3, 4, 6)  # every number only once
+    shape = {"B": 2, "C": 7, "T": 5, "H": 4, "W": 6}
+    video = torch.arange(2 * 5 * 7 * 4 * 6.0).view(2, 5, 7, 4, 6)  # every number only once
     result = _tensor(_call(answer, video.flatten(0, 1), 2, 5), shape)
-    for b, c, t in torch.cartesian_prod(*map(torch.arange, (2, 3, 5))).tolist():
+    for b, c, t in torch.cartesian_prod(*map(torch.arange, (2, 7, 5))).tolist():
         if result[b, c, t].equal(video[b, t, c]):
             continue
         _explain_plane(result[b, c, t], video, b, t, c)
-    return "every plane is where its video, frame and colour say, in 30 of 30 places."
+    return "every plane is where its video, frame and channel say, in 70 of 70 places."
 
 
 def _explain_plane(plane: Tensor, video: Tensor, b: int, t: int, c: int) -> None:
-    """Say which plane of ``video`` stands where video ``b``, frame ``t``, colour ``c`` should."""
-    should = f"result[{b}, {c}, {t}] should be video {b}, frame {t}, colour {c}"
+    """Say which plane of ``video`` stands where video ``b``, frame ``t``, channel ``c`` should."""
+    should = f"result[{b}, {c}, {t}] should be video {b}, frame {t}, channel {c}"
     found = [
         place
         for place in torch.cartesian_prod(*map(torch.arange, video.shape[:3])).tolist()
@@ -157,7 +161,7 @@ def _explain_plane(plane: Tensor, video: Tensor, b: int, t: int, c: int) -> None
         raise _Wrong(f"the shape is right, but {should}, and it is no plane of the input at all.")
     ob, ot, oc = found[0]
     raise _Wrong(
-        f"the shape is right, but {should}, and it is video {ob}, frame {ot}, colour {oc}. `view` "
+        f"the shape is right, but {should}, and it is video {ob}, frame {ot}, channel {oc}. `view` "
         "and `reshape` only cut the row of numbers anew; they never move an axis. Use them to "
         "split B*T, in the order in which it was merged, and `permute` to move."
     )
@@ -166,7 +170,7 @@ def _explain_plane(plane: Tensor, video: Tensor, b: int, t: int, c: int) -> None
 @_check
 def to_tokens(answer: object) -> str:
     """``answer(features [B, D, h, w])`` must give patch tokens ``[B, N = h*w, D]``, row by row."""
-    B, D, h, w = 2, 5, 3, 4
+    B, D, h, w = 6, 5, 3, 4
     features = torch.arange(float(B * D * h * w)).view(B, D, h, w)
     result = _tensor(_call(answer, features), {"B": B, "N": h * w, "D": D})
     right = rearrange(features, "b d h w -> b (h w) d")
@@ -184,7 +188,8 @@ def to_tokens(answer: object) -> str:
         if not result[:, n].equal(right[:, n]):
             raise _Wrong(
                 f"token {n} should hold the {D} channels of the patch in row {n // w}, column "
-                f"{n % w}: features[:, :, {n // w}, {n % w}]. It holds something else."
+                f"{n % w}: features[:, :, {n // w}, {n % w}]. It holds something else. Move "
+                "the channels last; then merge h and w."
             )
     return "each token is one patch with all its channels, row by row."
 
@@ -200,8 +205,8 @@ def quiz_se(answer: object) -> str:
         "b": "the loss falls as it would without SE; the backbone learns on its own.",
         "c": "the number of parameters went up, for they are registered. That is just why the "
         "count reassures and proves nothing.",
-        "d": "the gradients of the gates stay None, and a gate set to zero changes no output. "
-        "Only asking these two questions shows it.",
+        "d": "the gradients of the gates stay None, and zeros in their place change no output. "
+        "Nothing shows it unless you ask.",
         "e": "they are saved and loaded without complaint: the state dict asks what is attached, "
         "not what is used.",
         "f": "an optimizer skips a parameter without a gradient in silence.",
@@ -210,7 +215,7 @@ def quiz_se(answer: object) -> str:
 
 
 @_check
-def add_se(answer: object) -> str:
+def gate_layer(answer: object) -> str:
     """``answer(layer)`` must give a module that runs SE after every block of a layer."""
     for name, channels in (("layer2", 64), ("layer3", 128)):
         layer = getattr(r3d_18(), name).eval()
@@ -236,14 +241,14 @@ def _explain_gates(
     if len(gates) != len(blocks):
         raise _Wrong(
             f"{name} has {len(blocks)} blocks and your module holds {len(gates)} different "
-            "SqueezeExcitation3d. Each block needs one of its own."
+            "SqueezeExcitation3d. Each block needs one, in a Sequential or as an attribute."
         )
     result.square().mean().backward()
     for number, gate in enumerate(gates):
         if any(parameter.grad is None for parameter in gate.parameters()):
             raise _Wrong(
                 f"gate {number} of {name} is attached, but its parameters got no gradient: nobody "
-                "calls it, or what it returns is thrown away."
+                "calls it, what it returns is thrown away, or it is detached on the way."
             )
     with torch.no_grad():
         right = features
@@ -264,7 +269,7 @@ def _explain_gates(
     if not result.allclose(right, atol=1e-6):
         raise _Wrong(
             f"the gates of {name} work, but not once each, after each block: the result is not "
-            "gate1(block1(gate0(block0(features)))). Do they act before the addition, or twice?"
+            "gate1(block1(gate0(block0(features)))). Do they act inside the block, or twice?"
         )
 
 
@@ -283,8 +288,8 @@ def gated_unet(answer: object) -> str:
 
     if result.allclose(decode(skip, below), atol=1e-6):
         raise _Wrong(
-            "the result is the same as without any gate: its output is computed and thrown away, "
-            "or never computed. The program had just this bug."
+            "the result is the same as without any gate: its output is thrown away, multiplied by "
+            "zero, or never computed. The program as you found it had this bug."
         )
     if result.allclose(decode(skip, below * gate), atol=1e-6):
         raise _Wrong("the gate scales what comes from below; it belongs to the skip connection.")
@@ -296,8 +301,8 @@ def gated_unet(answer: object) -> str:
         raise _Wrong("the gate is added. A gate is a factor: 0 closes, 1 leaves as it is.")
     if not result.allclose(decode(skip * gate, below), atol=1e-6):
         raise _Wrong(
-            "the gate has an effect, but the result is not head(cat([skip * gate, below])). The "
-            "rest of the program was right; change only what the gate does to the skip."
+            "the gate has an effect, but not as a factor on the skip connection. The rest of the "
+            "program was right; change only what the gate does to the skip."
         )
     unet.zero_grad()
     result.mean().backward()
