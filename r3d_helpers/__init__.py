@@ -15,6 +15,7 @@ _SUBMODULES = (
     "classroom",
     "datasets",
     "doctor",
+    "experiments",
     "faces",
     "model",
     "sampler",

@@ -1,4 +1,4 @@
-"""The few commands: ``python -m r3d_helpers doctor | faces | train | evaluate``."""
+"""The few commands: ``python -m r3d_helpers doctor | faces | train | evaluate | experiment``."""
 
 import argparse
 import sys
@@ -45,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("--epochs", type=int, default=10, help="(%(default)s)")
     add.add_argument("--batch-size", type=int, default=16, help="(%(default)s)")
     add.add_argument("--lr", type=float, default=6e-4, help="(%(default)s)")
+    add.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     add.add_argument("--class-weights", action="store_true", help="weight rare classes more")
     add.add_argument("--ema", type=float, default=0.0, help="decay, 0 for none (%(default)s)")
     add.add_argument("--num-workers", type=int, default=0, help="loading processes (%(default)s)")
@@ -55,6 +56,17 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("--checkpoint", type=Path, required=True, help="a run's best.safetensors")
     add.add_argument("--all", action="store_true", help="also the subjects it was trained with")
     add.set_defaults(run=_evaluate)
+
+    add = commands.add_parser("experiment", help="make the long runs behind a lesson, or go on")
+    add.add_argument("name", choices=("se",), help="se: where the gates sit and how they start")
+    add.add_argument("--root", type=Path, default=doctor.SAMPLES, help="samples (%(default)s)")
+    add.add_argument("--out", type=Path, help="result file (results/NAME.csv in the samples)")
+    add.add_argument("--seeds", type=int, default=3, help="runs per setting (%(default)s)")
+    add.add_argument("--epochs", type=int, default=7, help="(%(default)s)")
+    add.add_argument("--clip-len", type=int, default=4, help="frames per clip (%(default)s)")
+    add.add_argument("--size", type=int, default=32, help="pixels (%(default)s)")
+    add.add_argument("--lr", type=float, default=4e-4, help="(%(default)s)")
+    add.set_defaults(run=_experiment)
 
     args = parser.parse_args(argv)
     # Imported late, so that `doctor` runs where these cannot be.
@@ -116,6 +128,7 @@ def _train(args: argparse.Namespace) -> int:
             epochs=args.epochs,
             batch_size=args.batch_size,
             lr=args.lr,
+            precision=args.precision,
             class_weights=args.class_weights,
             ema=args.ema,
             seed=args.seed,
@@ -142,6 +155,23 @@ def _evaluate(args: argparse.Namespace) -> int:
     )
     config = trainer.TrainConfig(**about["train"])
     _report(trainer.Trainer(net, config, args.checkpoint.parent).evaluate(dataset), dataset)
+    return 0
+
+
+def _experiment(args: argparse.Namespace) -> int:
+    from . import experiments
+
+    path = args.out or doctor.SAMPLES / "results" / f"{args.name}.csv"
+    rows = getattr(experiments, args.name)(
+        args.root,
+        path,
+        seeds=args.seeds,
+        epochs=args.epochs,
+        clip_len=args.clip_len,
+        size=args.size,
+        lr=args.lr,
+    )
+    print(f"{len(rows)} runs in {path}")
     return 0
 
 

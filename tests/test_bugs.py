@@ -20,8 +20,8 @@ TAGS = {
     PERMUTE: """setup setup bug-permute symptom reproduce fix-permute fix-permute-runs wrong-view
         wrong-pictures wrong-pictures-loss wrong-one-video wrong-one-video-loss wrong-twice
         wrong-twice-lucky prove-loop prove-table guard-permute guard-listen guard-einops
-        guard-signature exercise-from-frames program-transformer exercise-to-tokens
-        exercise-quiz""",
+        guard-signature guard-signature-view exercise-from-frames program-transformer
+        exercise-to-tokens exercise-quiz""",
     ACCESS: """setup setup bug-access symptom reproduce-width reproduce-norm setup fix-hook
         fix-hook-runs wrong-forgotten wrong-thrown-away wrong-no-grad wrong-silenced versions
         prove-by-hand prove-two-questions guard-se fix-modules exercise-gate-layer program-unet
@@ -331,7 +331,10 @@ def test_03_the_bug_reads_the_batch_as_time(lstm, features):
 
 def test_03_half_of_the_one_step_lstm_cannot_learn(lstm, features):
     head = build(lstm["OneStep"])
+    steps = []
+    head.lstm.register_forward_pre_hook(lambda _, args: steps.append(args[0]))
     head(features).square().mean().backward()
+    assert steps[0].equal(features[:, None])
     gradients = {name: p.grad for name, p in head.lstm.named_parameters()}
     assert not gradients["weight_hh_l0"].any()
     assert not gradients["weight_ih_l0"][256:512].any()

@@ -669,3 +669,69 @@ def test_load_refuses_what_is_not_a_trained_model(begin):
         trainer.load(run.last)
     with pytest.raises(FileNotFoundError, match="nothing: no such checkpoint"):
         trainer.load(run.out_dir / "nothing")
+
+
+class WrongInBfloat16(torch.autograd.Function):
+    """What some processors do to a weight's gradient: nothing in float32, nonsense below."""
+
+    @staticmethod
+    def forward(ctx, weight, spoil):
+        ctx.factor = spoil if torch.is_autocast_enabled("cpu") else 1.0
+        return weight.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.factor, None
+
+
+class Conv(nn.Conv3d):
+    spoil = -1.0
+
+    def _conv_forward(self, video, weight, bias):
+        return super()._conv_forward(video, WrongInBfloat16.apply(weight, self.spoil), bias)
+
+
+def spoilt_backbone(spoil):
+    def make():
+        backbone = small_backbone()
+        backbone.conv.__class__ = Conv
+        backbone.conv.spoil = spoil
+        return backbone
+
+    return make
+
+
+def test_bfloat16_trains_where_its_gradients_are_right(begin):
+    run = begin(precision="bfloat16")
+    dtypes = set()
+    run.model.backbone.conv.register_forward_hook(lambda *_: dtypes.add(_[2].dtype))
+    history = run.fit(Clips(), VAL)
+    assert dtypes == {torch.bfloat16, torch.float32}  # trained in one, validated in the other
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert all(p.dtype == torch.float32 for p in run.model.parameters())
+
+
+@pytest.mark.parametrize("spoil", [-1.0, 0.0, 1.7, math.inf, math.nan])
+def test_bfloat16_is_refused_where_a_gradient_is_wrong(begin, folder, monkeypatch, spoil):
+    monkeypatch.setattr(model_module, "r3d_18", spoilt_backbone(spoil))
+    run = begin(precision="bfloat16")
+    before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    with pytest.raises(FloatingPointError, match=r"backbone\.conv\.weight is wrong by .* float32"):
+        run.fit(Clips(), VAL)
+    assert all(tensor.equal(before[name]) for name, tensor in run.model.state_dict().items())
+    assert files(folder) == []
+    begin(folder / "again").fit(Clips(), VAL)  # in float32 nothing is wrong
+
+
+def test_checking_the_gradients_leaves_no_trace_in_training(begin, folder, monkeypatch):
+    one = begin(folder / "one", precision="bfloat16")
+    one.fit(Clips(), VAL)
+    monkeypatch.setattr(Trainer, "_check_gradients", lambda *_: None)
+    other = begin(folder / "other", precision="bfloat16")
+    other.fit(Clips(), VAL)
+    assert same(one.model, other.model)
+
+
+def test_an_unknown_precision_is_named():
+    with pytest.raises(ValueError, match=r"'float32' or 'bfloat16', got 'float16'$"):
+        TrainConfig(precision="float16")
