@@ -7,11 +7,12 @@ stops a failure, or somebody repairs a bug, removes a tag or breaks a fix, this 
 import lessons
 import pytest
 import torch
+from einops import EinopsError
 from torch import nn
 from torchvision.models import resnet18
 from torchvision.models.video import r3d_18
 
-from r3d_helpers import R3DEmotion
+from r3d_helpers import R3DEmotion, datasets, doctor
 from r3d_helpers.model import SqueezeExcitation3d
 
 PERMUTE, ACCESS, LSTM = lessons.BUG_LESSONS
@@ -39,7 +40,7 @@ FAILURES = [
     (PERMUTE, "reproduce", RuntimeError, "input.dim() = 4 is not equal to len(dims) = 5"),
     (PERMUTE, "wrong-pictures-loss", ValueError, "batch_size (32) to match target batch_size (2)"),
     (PERMUTE, "wrong-twice", RuntimeError, "to have 3 channels, but got 16 channels"),
-    (PERMUTE, "guard-einops", Exception, "expected 5 dims. Received 4-dim tensor"),
+    (PERMUTE, "guard-einops", EinopsError, "expected 5 dims. Received 4-dim tensor"),
     (ACCESS, "symptom", AttributeError, "'Sequential' object has no attribute 'out_channels'"),
     (ACCESS, "reproduce-width", AttributeError, "'Sequential' object has no attribute 'out_ch"),
     (ACCESS, "reproduce-norm", AttributeError, "'BasicBlock' object has no attribute 'bn2'"),
@@ -287,6 +288,33 @@ def test_02_the_guard_serves_other_kinds_of_module(access, clip):
         access["guard"](Net(0), clip, nn.BatchNorm3d)
 
 
+def test_02_the_guard_does_not_ask_what_is_frozen_on_purpose(access, clip):
+    net = build(access["versions"]["right"])
+    net.stem.requires_grad_(False)
+    access["guard"](net, clip)
+    net = build(access["versions"]["thrown away"])
+    net.stem.requires_grad_(False)
+    with pytest.raises(AssertionError, match="gets no gradient"):
+        access["guard"](net, clip)
+
+
+def test_02_a_module_that_adds_is_switched_off_by_its_input(access, clip):
+    class Adapter(nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor, self.up = factor, nn.Conv3d(3, 3, 1)
+
+        def forward(self, x):
+            return x + self.factor * self.up(x)
+
+    def off(module, inputs, output):
+        return inputs[0]
+
+    access["guard"](nn.Sequential(Adapter(1)), clip, Adapter, off)
+    with pytest.raises(AssertionError, match="0 has no effect"):
+        access["guard"](nn.Sequential(Adapter(0)), clip, Adapter, off)
+
+
 def test_02_the_guard_leaves_the_gates_as_they_were(access, clip):
     net = build(access["versions"]["right"])
     before = net(clip)
@@ -340,6 +368,20 @@ def test_03_half_of_the_one_step_lstm_cannot_learn(lstm, features):
     assert not gradients["weight_ih_l0"][256:512].any()
     assert sum(int((g == 0).sum()) for g in gradients.values()) == 393_728
     assert sum(g.numel() for g in gradients.values()) == 788_480
+
+
+def test_03_nobody_who_is_tested_has_a_part_in_training(lstm):
+    clips = datasets.ravdess(doctor.SAMPLES)
+    raw = torch.randn(len(clips), 512)
+    space = {**lstm, "clips": clips, "features": raw}
+    exec(lessons.cell(LSTM, "setup-fit").source, space)
+    x, train, test = space["split"](0)
+    people = [{clips[i].subject for i in half} for half in (train.tolist(), test.tolist())]
+    assert people[0].isdisjoint(people[1])
+    assert len(train) + len(test) == len(clips)
+    assert x[train].mean(0).abs().max() < 1e-4
+    assert (x[train].std(0) - 1).abs().max() < 1e-4
+    assert not x[test].mean(0).abs().max() < 1e-4
 
 
 def test_03_the_page_states_the_measurements():
@@ -404,6 +446,22 @@ def test_03_the_guard_turns_the_steps_around_and_back(lstm):
     with pytest.raises(AssertionError, match="order of the steps"):
         lstm["guard"](total, steps)
     assert not total.rnn._forward_pre_hooks
+
+
+def test_03_the_guard_turns_time_around_in_either_layout(lstm):
+    class TimeFirst(nn.Module):
+        def __init__(self, repeat):
+            super().__init__()
+            self.repeat, self.gru = repeat, nn.GRU(512, 8)
+
+        def forward(self, steps):  # [B, T, F]
+            steps = steps[:, :1].expand_as(steps) if self.repeat else steps
+            return self.gru(steps.transpose(0, 1))[0][-1]
+
+    steps = torch.randn(4, 3, 512, generator=torch.Generator().manual_seed(0))
+    lstm["guard"](build(lambda: TimeFirst(repeat=False)), steps)
+    with pytest.raises(AssertionError, match="order of the steps"):
+        lstm["guard"](build(lambda: TimeFirst(repeat=True)), steps)
 
 
 def test_03_the_guard_catches_what_nobody_calls(lstm, features):

@@ -125,6 +125,11 @@ def unet_instead(self, x):
     return merge(self, self.gate(s).expand_as(s), below(self, s))
 
 
+def unet_other_order(self, x):
+    s = self.down(x)
+    return merge(self, below(self, s), s * self.gate(s))
+
+
 def unet_only_gate(self, x):
     s = self.down(x)
     return merge(self, self.gate(s), below(self, s))
@@ -245,7 +250,8 @@ CASES = {
             (unet(unet_twice), "applied twice"),
             (unet(unet_added), "A gate is a factor"),
             (unet(unet_detached), "can never learn"),
-            (unet(unet_instead), "change only what the gate does"),
+            (unet(unet_instead), "not just that of a factor"),
+            (unet(unet_other_order), "down to the order in `cat`"),
             (unet(unet_only_gate), "do not fit"),
             (unet(unet_habit), "only contains one"),
             (unet(lambda self, x: None), "`return` missing"),
@@ -274,7 +280,7 @@ CASES = {
             ),
             (lambda net, x: net.stem(x.transpose(1, 2)), "read another axis as channels"),
             (lambda net, x: net(x).mean((3, 4)), "may flatten at the end"),
-            (lambda net, x: trunk(net, x).mean((2, 3)).mT, "got [3, 5, 512]"),
+            (lambda net, x: trunk(net, x).mean((2, 3)).mT, "looks like [B, w, F]"),
             (lambda net, x: trunk(net, x.detach()).mean((3, 4)).mT.detach(), "no gradient reaches"),
             (lambda net, x: trunk(net, x).mean((3, 4)).squeeze().transpose(-1, -2), "got [2, 512]"),
             (lambda net, x: trunk(net, x).mean((3, 4)).mT[:, :2], "got [1, 2, 512]"),
@@ -297,8 +303,9 @@ CASES = {
             (voice_with(lambda x: x.mean(2)[None], lambda o: o[0]), "in company"),
             (voice_with(lambda x: x.reshape(len(x), 7, 32), last), "lesson 01"),
             (voice_with(lambda x: x.mT, lambda o: o[:, 0]), "first step"),
-            (voice_with(lambda x: x.mT, lambda o: o), "got [4, 7, 6]"),
+            (voice_with(lambda x: x.mT, lambda o: o), "looks like [B, T, emotions]"),
             (voice_with(lambda x: x.permute(2, 0, 1), lambda o: o[-1]), "in company"),
+            (voice_with(lambda x: x.permute(2, 0, 1), last), "looks like [T, emotions]"),
             (
                 voice_with(lambda x: x.mean(2)[:, None].expand(-1, 7, -1), last),
                 "again and again",
@@ -344,7 +351,7 @@ CASES = {
         [
             ("a", "since torch 1.11"),
             ("b", "no such warning"),
-            ("c", "is content"),
+            ("c", "asks no more"),
             ("d", "dropout and batch norm"),
             ("e", "the loss falls"),
             (None, "one letter"),

@@ -90,13 +90,13 @@ def _module(answer: object, *names: str) -> nn.Module:
     return answer
 
 
-def _tensor(result: object, shape: Mapping[str, int]) -> Tensor:
-    """Insist on a tensor of this shape, axis letters and all."""
+def _tensor(result: object, shape: Mapping[str, int], **others: int) -> Tensor:
+    """Insist on a tensor of this shape; ``others`` are axes that should be gone."""
     wanted = f"[{', '.join(shape)}] = {list(shape.values())}"
     if not isinstance(result, Tensor):
         raise _Wrong(f"expected a tensor {wanted}, got a {type(result).__name__}.")
     if list(result.shape) != list(shape.values()):
-        letters = {size: letter for letter, size in shape.items() if size > 1}
+        letters = {size: letter for letter, size in {**others, **shape}.items() if size > 1}
         seen = [letters.get(size, "?") for size in result.shape]
         looks = "" if "?" in seen else f", which looks like [{', '.join(seen)}]"
         got = f"{list(result.shape)}{looks}"
@@ -248,7 +248,8 @@ def _explain_gates(
         if any(parameter.grad is None for parameter in gate.parameters()):
             raise _Wrong(
                 f"gate {number} of {name} is attached, but its parameters got no gradient: nobody "
-                "calls it, what it returns is thrown away, or it is detached on the way."
+                "calls it, what it returns is thrown away, or it is detached on the way. (A hook "
+                "written in a loop sees the loop's last variable, not its own.)"
             )
     with torch.no_grad():
         right = features
@@ -301,8 +302,8 @@ def gated_unet(answer: object) -> str:
         raise _Wrong("the gate is added. A gate is a factor: 0 closes, 1 leaves as it is.")
     if not result.allclose(decode(skip * gate, below), atol=1e-6):
         raise _Wrong(
-            "the gate has an effect, but not as a factor on the skip connection. The rest of the "
-            "program was right; change only what the gate does to the skip."
+            "the gate has an effect, but not just that of a factor, computed from the skip, on the "
+            "skip. The rest of the program was right, down to the order in `cat`."
         )
     unet.zero_grad()
     result.mean().backward()
@@ -325,7 +326,7 @@ def quiz_lstm(answer: object) -> str:
         "versions raised 'input must have 3 dimensions, got 2'.",
         "b": "there is no such warning: the shapes are legal, only the meaning is wrong.",
         "c": "the output is [B, 256]: just what a classifier wants. The loss sees B rows and B "
-        "labels and is content.",
+        "labels and asks no more.",
         "d": "`eval()` switches dropout and batch norm; the axes stay as they are.",
         "e": "the loss falls: the LSTM can pass each row on and learn from it.",
         "f": "nothing ever says so. You have to ask: does my answer for one person change with "
@@ -358,7 +359,7 @@ def keep_time(answer: object) -> str:
             )
         if list(result.shape) == [2, 3, 512]:
             raise _Wrong("time comes first; the lesson's LSTM has batch_first=True.")
-    result = _tensor(result, {"B": 3, "T'": 2, "F": 512})
+    result = _tensor(result, {"B": 3, "T'": 2, "F": 512}, h=4, w=5)
     right = rearrange(maps.mean((3, 4)), "b f t -> b t f")
     if result.allclose(pooled[:, None].expand(3, 2, 512), atol=1e-5):
         raise _Wrong("both steps are the same: the average over time, written down twice.")
@@ -387,7 +388,7 @@ def voice(answer: object) -> str:
     """A mended ``VoiceEmotion`` must read time as time, and each recording on its own."""
     model = _module(answer, "features", "gru", "head")
     sound = torch.rand(4, 40, 28, generator=torch.Generator().manual_seed(0))
-    logits = _tensor(_call(model, sound), {"B": 4, "emotions": 6})
+    logits = _tensor(_call(model, sound), {"B": 4, "emotions": 6}, T=7)
     alone = [_tensor(_call(model, one[None]), {"B": 1, "emotions": 6}) for one in sound]
     if not torch.cat(alone).allclose(logits, atol=1e-5):
         raise _Wrong(
