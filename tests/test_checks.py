@@ -417,8 +417,7 @@ def test_the_folded_solution_is_right(capsys, name, tag):
     call = source.strip().splitlines()[-1]
     assert call.startswith("checks.")
     space = {"nn": nn, "torch": torch, "checks": checks, "GatedUNet": UNET, "VoiceEmotion": VOICE}
-    exec(code, space | {"SqueezeExcitation3d": SqueezeExcitation3d} | {}, space)
-    exec(call, space | {"SqueezeExcitation3d": SqueezeExcitation3d})
+    exec(f"{code}\n{call}", space | {"SqueezeExcitation3d": SqueezeExcitation3d})
     assert capsys.readouterr().out.startswith("Right: ")
 
 
@@ -427,7 +426,7 @@ def test_the_page_shows_a_stub_that_is_not_attempted(name, tag):
     assert lessons.stored_text(name, tag).startswith("Not attempted: ")
 
 
-def test_the_transformer_has_the_bug_that_the_exercise_is_about(capsys):
+def test_the_transformer_has_the_bug_that_the_exercise_is_about():
     x = torch.arange(2 * 48 * 6 * 7.0).view(2, 48, 6, 7)
     model = TRANSFORMER["TinyTransformer"]()
     model.patches, seen = nn.Identity(), []

@@ -120,7 +120,7 @@ def test_a_bug_lesson_keeps_its_anatomy(path):
 
 
 @pytest.mark.parametrize("path", BUGS, ids=lambda path: path.stem)
-def test_every_lesson_says_first_what_for_and_how_long(path):
+def test_a_bug_lesson_says_first_what_for_and_how_long(path):
     first = load(path).cells[0].source
     for words in ("**After this lesson you can**", "**Minutes:**", "**Before this:**"):
         assert words in first
