@@ -61,7 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("name", choices=("se",), help="se: where the gates sit and how they start")
     add.add_argument("--root", type=Path, default=doctor.SAMPLES, help="samples (%(default)s)")
     add.add_argument("--out", type=Path, help="result file (results/NAME.csv in the samples)")
-    add.add_argument("--seeds", type=int, default=3, help="runs per setting (%(default)s)")
+    add.add_argument("--work", type=Path, default="runs", help="for runs in progress (%(default)s)")
+    add.add_argument("--seeds", type=int, default=5, help="runs per setting (%(default)s)")
     add.add_argument("--epochs", type=int, default=7, help="(%(default)s)")
     add.add_argument("--clip-len", type=int, default=4, help="frames per clip (%(default)s)")
     add.add_argument("--size", type=int, default=32, help="pixels (%(default)s)")
@@ -165,6 +166,7 @@ def _experiment(args: argparse.Namespace) -> int:
     rows = getattr(experiments, args.name)(
         args.root,
         path,
+        work=args.work,
         seeds=args.seeds,
         epochs=args.epochs,
         clip_len=args.clip_len,

@@ -8,6 +8,7 @@ stopped goes on from its last epoch.
 import csv
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,8 @@ def se(
     root: str | os.PathLike,
     path: str | os.PathLike,
     *,
-    seeds: int = 3,
+    work: str | os.PathLike = "runs",
+    seeds: int = 5,
     epochs: int = 7,
     clip_len: int = 4,
     size: int = 32,
@@ -48,7 +50,8 @@ def se(
 
     Args:
         root: samples as `datasets.ravdess` reads them.
-        path: the result file; beside it a folder for the run in progress.
+        path: the result file.
+        work: folder for the run in progress, half a gigabyte.
         seeds: runs per setting.
         epochs: of training.
         clip_len: frames, ``T``.
@@ -56,8 +59,7 @@ def se(
         lr: highest learning rate.
 
     Returns:
-        One row per run: the setting, ``seed``, ``val_uar``, ``test_uar``, ``test_war``, and
-        ``seconds`` of training.
+        One row per run: the setting, ``seed``, ``val_uar``, ``test_uar`` and ``test_war``.
 
     Raises:
         ValueError: ``path`` holds the results of another command.
@@ -93,12 +95,12 @@ def se(
             "val_uar": max(record["val_uar"] for record in history),
             "test_uar": scores.uar,
             "test_war": scores.war,
-            "seconds": sum(record["seconds"] for record in history),
         }
 
     command = f"experiment se --seeds {seeds} --epochs {epochs} --clip-len {clip_len} --size {size}"
     grid = [{**setting, "seed": seed} for seed in range(seeds) for setting in SE_SETTINGS]
-    return sweep(Path(path), grid, one, command=f"python -m r3d_helpers {command} --lr {lr:g}")
+    command = f"python -m r3d_helpers {command} --lr {lr:g}"
+    return sweep(Path(path), grid, one, command=command, work=Path(work))
 
 
 def sweep(
@@ -107,6 +109,7 @@ def sweep(
     one: Callable[[Mapping, Path], Mapping[str, float]],
     *,
     command: str,
+    work: Path,
 ) -> list[dict[str, str]]:
     """Make every run of ``grid`` that ``path`` does not hold yet, and return all rows.
 
@@ -116,6 +119,7 @@ def sweep(
         one: makes one run in a folder of its own, which is kept if it is stopped, and returns
             what to note.
         command: goes into the file, and must be the same when it is continued.
+        work: folder for the run in progress.
 
     Raises:
         ValueError: ``path`` was made by another command.
@@ -129,17 +133,19 @@ def sweep(
                 "another file"
             )
         rows = read(path)
+    # Two commands must not go on with each other's runs.
+    work = work / f"{path.stem}-{zlib.crc32(command.encode()):08x}"
     path.parent.mkdir(parents=True, exist_ok=True)
     for setting in tqdm(grid, unit="run"):
         name = {key: str(value) for key, value in setting.items()}
         if any(name.items() <= row.items() for row in rows):
             continue
-        folder = path.parent / f"{path.stem}.part" / "-".join(name.values())
+        folder = work / "-".join(name.values())
         noted = {key: f"{value:.4f}" for key, value in one(setting, folder).items()}
         rows.append({**name, **noted})
         _write(path, rows, command)
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(path.parent / f"{path.stem}.part", ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
     return rows
 
 
