@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("--root", type=Path, default=doctor.SAMPLES, help="samples (%(default)s)")
     add.add_argument("--out", type=Path, help="result file (results/NAME.csv in the samples)")
     add.add_argument("--work", type=Path, default="runs", help="for runs in progress (%(default)s)")
-    add.add_argument("--seeds", type=int, default=5, help="runs per setting (%(default)s)")
+    add.add_argument("--seeds", type=int, default=3, help="runs per setting (%(default)s)")
     add.add_argument("--epochs", type=int, default=7, help="(%(default)s)")
     add.add_argument("--clip-len", type=int, default=4, help="frames per clip (%(default)s)")
     add.add_argument("--size", type=int, default=32, help="pixels (%(default)s)")

@@ -148,13 +148,13 @@ def _add_se(backbone: VideoResNet, se: str, reduction: int, init: str) -> None:
     for name in ("layer3", "layer4"):
         blocks = []
         for block in getattr(backbone, name):
-            channels = block.conv2[0].out_channels
-            gate = SqueezeExcitation3d(channels, reduction, init)
+            last = getattr(block, "conv3", block.conv2)  # a Bottleneck has three
+            gate = SqueezeExcitation3d(last[-1].num_features, reduction, init)
             blocks.append(block)
             if se == "output":
                 blocks.append(gate)
             else:
-                block.conv2.append(gate)  # after conv2's batch norm, before the addition
+                last.append(gate)  # after the last batch norm, before the addition
         setattr(backbone, name, nn.Sequential(*blocks))
 
 

@@ -168,6 +168,8 @@ class Trainer:
         self._check_sets(train_set, val_set)
         self._check_folder()
         self._prepare(train_set, val_set)
+        if min(self.config.batch_size, len(train_set)) == 1:
+            self._check_lone_clip(train_set)
         if self.config.precision != "float32":
             self._check_gradients(train_set)
         if self._resumed is None:
@@ -309,6 +311,21 @@ class Trainer:
         """Accelerate's own cannot differ between two trainers of one process."""
         on = precision == "bfloat16"
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=on)
+
+    @torch.no_grad()
+    def _check_lone_clip(self, train_set: Dataset) -> None:
+        """Batch norm cannot train on one value per channel: layer4 has no more for a tiny clip."""
+        video = train_set[0][0].to(self.accelerator.device)
+        try:
+            copy.deepcopy(self.model).train()(video[None])
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                f"batch norm cannot train on a batch of one clip [T, C, H, W] = "
+                f"{list(video.shape)}: give batch_size and the training set 2 clips or more, or "
+                "use larger frames"
+            ) from error
 
     def _check_gradients(self, train_set: Dataset) -> None:
         """Compare the gradients of one batch in both precisions, on a copy of the model."""

@@ -6,6 +6,7 @@ import hashlib
 import io
 import pickle
 import shutil
+import sys
 import types
 import urllib.error
 
@@ -13,11 +14,13 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 
 from r3d_helpers import R3DEmotion
 from r3d_helpers import model as model_module
 from r3d_helpers.model import SqueezeExcitation3d, r3d_18
 
+resnet = sys.modules[model_module.VideoResNet.__module__]  # of torchvision
 PLACES = ("output", "residual", None)
 
 
@@ -92,6 +95,28 @@ def test_parameters_are_counted_to_the_last_one(model):
 @pytest.mark.parametrize("se", ["output", "residual"])
 def test_four_gates_fit_the_width_of_their_blocks(build, se):
     assert [gate.expand.out_channels for gate in gates(build(se))] == [256, 256, 512, 512]
+
+
+def bottleneck():
+    return resnet.VideoResNet(
+        resnet.Bottleneck, [resnet.Conv3DSimple] * 4, [1, 1, 1, 1], resnet.BasicStem
+    )
+
+
+@pytest.mark.parametrize("se", ["output", "residual"])
+@pytest.mark.parametrize(
+    ("make", "widths"),
+    [
+        (bottleneck, [1024, 2048]),
+        (resnet.mc3_18, [256, 256, 512, 512]),
+        (resnet.r2plus1d_18, [256, 256, 512, 512]),
+    ],
+)
+def test_gates_fit_other_blocks_too(monkeypatch, make, widths, se):
+    monkeypatch.setattr(model_module, "r3d_18", make)
+    model = R3DEmotion(7, clip_len=4, se=se)
+    assert [gate.expand.out_channels for gate in gates(model)] == widths
+    assert model(clips()).shape == (2, 7)
 
 
 @pytest.mark.parametrize("se", PLACES)
@@ -291,6 +316,27 @@ def test_a_copy_trains_its_own_gates(build):
     copied(clips()).square().sum().backward()
     assert all(p.grad.any() for gate in gates(copied) for p in gate.parameters())
     assert all(p.grad is None for p in original.parameters())
+
+
+def test_an_average_of_the_weights_does_not_follow_the_live_model(build):
+    live = build()
+    average = AveragedModel(live)
+    before = average(clips())
+    for gate in gates(live):
+        nn.init.constant_(gate.expand.bias, -9)
+    assert torch.equal(average(clips()), before)
+
+
+def test_an_export_of_a_copy_freezes_no_gate(build):
+    exported = torch.export.export(copy.deepcopy(build()), (clips(),))
+    assert exported.constants == {}
+    assert len([name for name in exported.state_dict if ".expand." in name]) == 8
+
+
+@pytest.mark.parametrize("other", ["residual", None])
+def test_weights_of_another_architecture_are_refused(build, other):
+    with pytest.raises(RuntimeError, match=r"Missing key|Unexpected key"):
+        build(other).load_state_dict(build("output").state_dict())
 
 
 @pytest.mark.parametrize("se", PLACES)

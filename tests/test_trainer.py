@@ -245,6 +245,21 @@ def test_a_set_below_the_batch_size_is_not_left_out(begin):
     assert len(run.fit(Clips(3), VAL)) == 3
 
 
+@pytest.mark.parametrize(("count", "options"), [(1, {}), (6, {"batch_size": 1})])
+def test_one_tiny_clip_is_no_batch(folder, count, options):
+    run = Trainer(R3DEmotion(2, clip_len=4), TrainConfig(epochs=1, **options), folder)
+    with pytest.raises(
+        ValueError, match=r"one clip \[T, C, H, W\] = \[4, 3, 8, 8\]: give batch_size"
+    ):
+        run.fit(Clips(count), VAL)
+    assert files(folder) == []
+
+
+@pytest.mark.parametrize(("count", "options"), [(1, {}), (6, {"batch_size": 1})])
+def test_one_larger_clip_is(begin, count, options):
+    assert len(begin(**options).fit(Clips(count), VAL)) == 3
+
+
 def test_the_learning_rate_rises_to_lr_and_falls_to_nothing(begin):
     run = begin(lr=0.5, warmup=0.1)
     rates = [run._rate(step, 100) for step in range(100)]
