@@ -36,6 +36,7 @@ def se(
     root: str | os.PathLike,
     path: str | os.PathLike,
     *,
+    settings: Sequence[Mapping[str, str]] = SE_SETTINGS,
     work: str | os.PathLike = "runs",
     seeds: int = 3,
     epochs: int = 7,
@@ -45,12 +46,13 @@ def se(
 ) -> list[dict[str, str]]:
     """Compare where the gates sit and how they start, on people never seen.
 
-    Each seed is another split of the people and another start, the same for all settings of
-    `SE_SETTINGS`; the budget is that of lesson 04.
+    Each seed is another split of the people and another start, the same for all settings; the
+    budget is that of lesson 04.
 
     Args:
         root: samples as `datasets.ravdess` reads them.
         path: the result file.
+        settings: those of `SE_SETTINGS` to run.
         work: folder for the run in progress, half a gigabyte.
         seeds: runs per setting.
         epochs: of training.
@@ -98,7 +100,7 @@ def se(
         }
 
     command = f"experiment se --seeds {seeds} --epochs {epochs} --clip-len {clip_len} --size {size}"
-    grid = [{**setting, "seed": seed} for seed in range(seeds) for setting in SE_SETTINGS]
+    grid = [{**setting, "seed": seed} for seed in range(seeds) for setting in settings]
     command = f"python -m r3d_helpers {command} --lr {lr:g}"
     return sweep(Path(path), grid, one, command=command, work=Path(work))
 

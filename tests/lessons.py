@@ -11,6 +11,7 @@ from r3d_helpers.classroom import notebooks
 matplotlib.use("agg")
 
 BUG_LESSONS = ("01_bug_permute", "02_bug_se_access", "03_bug_redundant_lstm")
+WITH_EXERCISES = (*BUG_LESSONS, "05_review_the_fix")
 
 
 def load(name):

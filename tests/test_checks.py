@@ -1,11 +1,14 @@
 """Every check against right answers, the untouched stub, and wrong answers with their reasons."""
 
+import copy
+
 import lessons
 import pytest
 import torch
 from einops import rearrange
 from torch import nn
 
+from r3d_helpers import sampler
 from r3d_helpers.classroom import checks
 from r3d_helpers.model import SqueezeExcitation3d
 
@@ -75,6 +78,23 @@ def old_habit(layer):
     for block in layer:
         block.se = SqueezeExcitation3d(block.conv2.out_channels)
     return layer
+
+
+def learns_alone(model, x):
+    copy.deepcopy(model)(x).square().mean().backward()
+    return all(parameter.grad is None for parameter in model.parameters())
+
+
+@torch.no_grad()
+def changes_alone(model, x, restore=True):
+    copied = copy.deepcopy(model)
+    before, state = copied(x), {k: v.clone() for k, v in model.state_dict().items()}
+    for parameter in model.parameters():
+        parameter.zero_()
+    alone = copied(x).equal(before)
+    if restore:
+        model.load_state_dict(state)
+    return alone
 
 
 def unet(forward):
@@ -357,6 +377,52 @@ CASES = {
             (None, "one letter"),
         ],
     ),
+    "stands_alone": (
+        [learns_alone, changes_alone],
+        lambda model, x: ...,
+        [
+            (lambda model, x: True, "says True for a model whose hook remembers"),
+            (lambda model, x: False, "says False for a model without hooks"),
+            (lambda model, x: not model.block._forward_hooks, "says False for a model whose hook"),
+            (lambda model, x: copy.deepcopy(model)(x).equal(model(x)), "says True for a model wh"),
+            (lambda model, x: changes_alone(model, x, restore=False), "other weights than before"),
+            (lambda model, x: 1, "expected True or False, got 1"),
+            (lambda model, x: None, "is a `return` missing?"),
+        ],
+    ),
+    "even": (
+        [
+            lambda words, n: [i * words // n for i in range(n)],
+            lambda words, n: [(2 * i + 1) * words // (2 * n) for i in range(n)],
+            sampler.uniform,
+            lambda words, n: torch.tensor(sampler.uniform(words, n)),
+        ],
+        lambda words, n: ...,
+        [
+            (program("05_review_the_fix", "program-stretch")["stretch"], "are lost"),
+            (sampler.document, "taken [3, 1] times"),
+            (lambda words, n: torch.linspace(0, words - 1, n).long().tolist(), "far more than"),
+            (lambda words, n: sampler.uniform(words, n)[::-1], "out of order"),
+            (lambda words, n: [i % words for i in range(n)], "out of order"),
+            (lambda words, n: [i * words / n for i in range(n)], "whole numbers"),
+            (lambda words, n: sorted(i % words for i in range(n)), "not spread"),
+            (lambda words, n: sampler.uniform(words, n + 1), "instead of"),
+            (lambda words, n: [min(i, words - 1) for i in range(n)], "far more than"),
+            (lambda words, n: [i // (n // words) for i in range(n)], "ZeroDivisionError"),
+        ],
+    ),
+    "quiz_review": (
+        ["d", " D) "],
+        ...,
+        [
+            ("a", "one and the same network"),
+            ("b", "both times"),
+            ("c", "bad as it is"),
+            ("e", "nothing wrong"),
+            ("f", "two modes apart"),
+            (4, "one letter"),
+        ],
+    ),
 }
 
 RIGHT = [(name, i) for name, (right, _, _) in CASES.items() for i in range(len(right))]
@@ -401,11 +467,11 @@ def test_messages_of_one_check_differ(capsys, name):
 
 
 def exercises():
-    return [(name, tag) for name in lessons.BUG_LESSONS for tag in lessons.solutions(name)]
+    return [(name, tag) for name in lessons.WITH_EXERCISES for tag in lessons.solutions(name)]
 
 
 def test_every_exercise_has_its_solution():
-    for name in lessons.BUG_LESSONS:
+    for name in lessons.WITH_EXERCISES:
         tags = [tag for cell in lessons.load(name).cells for tag in lessons.tags(cell)]
         assert list(lessons.solutions(name)) == [t for t in tags if t.startswith("exercise-")]
         assert len(lessons.solutions(name)) == 3
@@ -416,7 +482,14 @@ def test_the_folded_solution_is_right(capsys, name, tag):
     source, code = lessons.solutions(name)[tag]
     call = source.strip().splitlines()[-1]
     assert call.startswith("checks.")
-    space = {"nn": nn, "torch": torch, "checks": checks, "GatedUNet": UNET, "VoiceEmotion": VOICE}
+    space = {
+        "copy": copy,
+        "nn": nn,
+        "torch": torch,
+        "checks": checks,
+        "GatedUNet": UNET,
+        "VoiceEmotion": VOICE,
+    }
     exec(f"{code}\n{call}", space | {"SqueezeExcitation3d": SqueezeExcitation3d})
     assert capsys.readouterr().out.startswith("Right: ")
 

@@ -180,6 +180,14 @@ def test_identity_weights_mean_the_same_in_a_default_model(build, se):
     assert torch.equal(default(clips()), identity(clips()))
 
 
+@pytest.mark.parametrize(("se", "passes"), [("output", False), ("residual", True)])
+def test_shut_gates_cut_only_what_they_gate(build, se, passes):
+    model = build(se)
+    for gate in gates(model):
+        nn.init.constant_(gate.expand.bias, -1000)
+    assert bool(model.features(clips()).any()) is passes
+
+
 @pytest.mark.parametrize("se", ["output", "residual"])
 @pytest.mark.parametrize("which", range(4))
 def test_every_gate_matters(build, se, which):
@@ -331,6 +339,16 @@ def test_an_export_of_a_copy_freezes_no_gate(build):
     exported = torch.export.export(copy.deepcopy(build()), (clips(),))
     assert exported.constants == {}
     assert len([name for name in exported.state_dict if ".expand." in name]) == 8
+
+
+@pytest.mark.parametrize("se", ["output", "residual"])
+def test_tracing_and_compiling_keep_the_gates(build, se):
+    model = build(se)
+    with torch.no_grad():
+        right = model(clips())
+        traced = torch.fx.symbolic_trace(model.backbone)(clips().transpose(1, 2))
+        torch.testing.assert_close(model.classifier(traced), right)
+        torch.testing.assert_close(torch.compile(model, backend="aot_eager")(clips()), right)
 
 
 @pytest.mark.parametrize("other", ["residual", None])

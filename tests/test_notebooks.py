@@ -51,6 +51,7 @@ def test_there_are_notebooks():
         "02_bug_se_access",
         "03_bug_redundant_lstm",
         "04_train_the_fixed_model",
+        "05_review_the_fix",
     ]
 
 

@@ -196,6 +196,22 @@ def test_document_rounds_wrongly_where_integers_do_not():
     assert 63 not in sampler.document(148, 64)
 
 
+def test_document_rounds_rightly_for_sixteen_frames():
+    for length in range(16, 12_001):
+        assert sampler.document(length) == [i * (length - 1) // 15 for i in range(16)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("rule", [sampler.uniform, sampler.dense, sampler.multi])
+def test_a_default_dtype_changes_no_index(rule, dtype):
+    right = [rule(length) for length in range(1, 400)]
+    torch.set_default_dtype(dtype)
+    try:
+        assert [rule(length) for length in range(1, 400)] == right
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 # Bad numbers
 
 SAMPLERS = {

@@ -109,6 +109,17 @@ def gates(values: Mapping[str, Tensor]) -> Figure:
     return figure
 
 
+def sizes(values: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Draw how large features are after each layer, by network, against a reference of 1."""
+    figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
+    for (name, ratios), style in zip(values.items(), ("o-", "s--", "^:", "D-."), strict=False):
+        axis.plot(list(ratios), list(ratios.values()), style, color="0.2", label=name)
+    axis.set(ylabel="norm, gates at 1 being 1", ylim=(0, 1.15))
+    axis.set(xlabel="after", title="How much is left of the features")
+    axis.legend(loc="lower left")
+    return figure
+
+
 def dead_weights(lstm: nn.LSTM) -> Figure:
     """Draw which weights of a one-layer LSTM have a gradient of exactly zero (white)."""
     inputs, hidden = lstm.weight_ih_l0.grad, lstm.weight_hh_l0.grad
@@ -144,14 +155,17 @@ def influence(matrices: Mapping[str, Tensor]) -> Figure:
 
 
 def spread(values: Mapping[str, Sequence[float]], *, chance: float, title: str) -> Figure:
-    """Draw repeated scores: a dot for each run, a bar at the mean; runs are joined in pairs."""
-    names = list(values)
+    """Draw repeated scores: a dot for each run, a bar at the mean; runs are joined.
+
+    A comma in a name breaks the line.
+    """
+    names = [name.replace(", ", "\n") for name in values]
     figure, axis = plt.subplots(figsize=(6, 3.4), layout="constrained")
     for scores in zip(*values.values(), strict=True):
         axis.plot(names, scores, "o-", color="0.6", linewidth=0.8)
     axis.plot(names, [sum(v) / len(v) for v in values.values()], "_", color="0", markersize=40)
     axis.axhline(chance, color="0.1", linestyle=":", label="chance")
-    axis.margins(x=0.3)
+    axis.margins(x=0.3 if len(names) < 4 else 0.1)
     axis.set(ylabel="UAR on people not trained on", ylim=(0, None), title=title)
     axis.legend(loc="lower right")
     return figure
