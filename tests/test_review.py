@@ -42,11 +42,10 @@ FINDINGS = {
     "finding-bfloat16-refused": "test_trainer.test_bfloat16_is_refused_where_a_gradient_is_wrong",
 }
 
-FAILURES = {
-    "finding-half-error": ("IndexError", "index 300 is out of bounds"),
-    "finding-table": ("RuntimeError", "to have 256 channels, but got 1024 channels"),
-    "finding-zero-error": ("RuntimeError", "weight to be at least 1 at dimension 0"),
-    "finding-batch": ("ValueError", "Expected more than 1 value per channel when training"),
+MESSAGES = {
+    "finding-table": "to have 256 channels, but got 1024 channels",
+    "finding-zero-error": "weight to be at least 1 at dimension 0",
+    "finding-batch": "Expected more than 1 value per channel when training",
 }
 
 
@@ -61,12 +60,15 @@ def test_every_finding_has_a_test_of_the_package(tag):
     assert callable(getattr(importlib.import_module(module), test))
 
 
-@pytest.mark.parametrize("tag", FAILURES)
-def test_the_page_shows_the_failure(tag):
-    kind, fragment = FAILURES[tag]
-    ename, text = lessons.stored_error(NAME, tag)
-    assert ename == kind
-    assert fragment in text
+@pytest.mark.parametrize("tag", MESSAGES)
+def test_the_page_shows_the_message(tag):
+    assert MESSAGES[tag] in lessons.stored_text(NAME, tag)
+
+
+def test_an_index_behind_the_end_is_an_error():
+    ename, text = lessons.stored_error(NAME, "finding-half-error")
+    assert ename == "IndexError"
+    assert "index 300 is out of bounds" in text
 
 
 def test_every_finding_says_what_to_do_and_how_to_notice():
