@@ -8,6 +8,28 @@ from pathlib import Path
 from . import doctor
 
 READERS = ("ravdess", "crema_d", "folder")
+EXPERIMENT_OPTIONS = {
+    "seeds": (int, "splits of the people"),
+    "trials": (int, "settings tried for each split"),
+    "epochs": (int, "of training, in each run"),
+    "clip_len": (int, "frames per clip"),
+    "size": (int, "pixels"),
+    "lr": (float, "highest learning rate"),
+}
+EXPERIMENTS = {
+    "se": (
+        "where the gates sit and how they start",
+        ("seeds", "epochs", "clip_len", "size", "lr"),
+    ),
+    "clip-size": (
+        "how many frames, how large, sampled how",
+        ("seeds", "epochs", "lr"),
+    ),
+    "augmentation": (
+        "what to change in the clips that are trained on",
+        ("seeds", "epochs", "clip_len", "size", "lr"),
+    ),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,7 +63,8 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("--se-init", choices=("default", "identity"), default="identity")
     add.add_argument("--dropout", type=float, default=0.5, help="(%(default)s)")
     add.add_argument("--weights", help="KINETICS400_V1, or a file; random without")
-    add.add_argument("--augment", choices=("none", "light"), default="light")
+    add.add_argument("--augment", choices=("none", "light", "strong"), default="light")
+    add.add_argument("--mix", choices=("none", "mixup", "cutmix"), default="none")
     add.add_argument("--epochs", type=int, default=10, help="(%(default)s)")
     add.add_argument("--batch-size", type=int, default=16, help="(%(default)s)")
     add.add_argument("--lr", type=float, default=6e-4, help="(%(default)s)")
@@ -58,16 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     add.set_defaults(run=_evaluate)
 
     add = commands.add_parser("experiment", help="make the long runs behind a lesson, or go on")
-    add.add_argument("name", choices=("se",), help="se: where the gates sit and how they start")
-    add.add_argument("--root", type=Path, default=doctor.SAMPLES, help="samples (%(default)s)")
-    add.add_argument("--out", type=Path, help="result file (results/NAME.csv in the samples)")
-    add.add_argument("--work", type=Path, default="runs", help="for runs in progress (%(default)s)")
-    add.add_argument("--seeds", type=int, default=3, help="runs per setting (%(default)s)")
-    add.add_argument("--epochs", type=int, default=7, help="(%(default)s)")
-    add.add_argument("--clip-len", type=int, default=4, help="frames per clip (%(default)s)")
-    add.add_argument("--size", type=int, default=32, help="pixels (%(default)s)")
-    add.add_argument("--lr", type=float, default=4e-4, help="(%(default)s)")
-    add.set_defaults(run=_experiment)
+    _experiment_arguments(add)
 
     args = parser.parse_args(argv)
     # Imported late, so that `doctor` runs where these cannot be.
@@ -86,6 +100,25 @@ def main(argv: list[str] | None = None) -> int:
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", type=Path, help="folder of videos")
     parser.add_argument("--reader", choices=READERS, default="ravdess", help="(%(default)s)")
+
+
+def _experiment_arguments(parser: argparse.ArgumentParser) -> None:
+    experiments = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, (about, options) in EXPERIMENTS.items():
+        add = experiments.add_parser(name, help=about)
+        add.add_argument("--root", type=Path, default=doctor.SAMPLES, help="samples (%(default)s)")
+        add.add_argument(
+            "--out", type=Path, help=f"result file (results/{name}.csv in the samples)"
+        )
+        add.add_argument(
+            "--work", type=Path, default="runs", help="for runs in progress (%(default)s)"
+        )
+        for option in options:
+            kind, meaning = EXPERIMENT_OPTIONS[option]
+            flag = f"--{option.replace('_', '-')}"
+            # Left out, the experiment's own default holds.
+            add.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=meaning)
+        add.set_defaults(run=_experiment)
 
 
 def _faces(args: argparse.Namespace) -> int:
@@ -131,6 +164,7 @@ def _train(args: argparse.Namespace) -> int:
             lr=args.lr,
             precision=args.precision,
             class_weights=args.class_weights,
+            mix=args.mix,
             ema=args.ema,
             seed=args.seed,
             num_workers=args.num_workers,
@@ -160,19 +194,16 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _experiment(args: argparse.Namespace) -> int:
+    import torch
+
     from . import experiments
 
+    # The same numbers with any number of cores; another process serves another core.
+    torch.set_num_threads(1)
     path = args.out or doctor.SAMPLES / "results" / f"{args.name}.csv"
-    rows = getattr(experiments, args.name)(
-        args.root,
-        path,
-        work=args.work,
-        seeds=args.seeds,
-        epochs=args.epochs,
-        clip_len=args.clip_len,
-        size=args.size,
-        lr=args.lr,
-    )
+    given = {name: value for name, value in vars(args).items() if name in EXPERIMENT_OPTIONS}
+    make = getattr(experiments, args.name.replace("-", "_"))
+    rows = make(args.root, path, work=args.work, **given)
     print(f"{len(rows)} runs in {path}")
     return 0
 

@@ -2,7 +2,8 @@
 
 A result file begins with comment lines: the command that makes it and the versions it was made
 with. Give the same command again after an interruption: finished runs are kept, the one that was
-stopped goes on from its last epoch.
+stopped goes on from its last epoch. Give it a second time meanwhile, in another terminal, and the
+two share the runs that are left.
 """
 
 import csv
@@ -10,18 +11,23 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from platform import python_version
 
 import torch
 import torchvision
+from filelock import FileLock, Timeout
+from torch import Tensor
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from . import datasets, sampler
+from . import augment, datasets, sampler
+from .datasets import Clip
 from .model import R3DEmotion
-from .trainer import TrainConfig, Trainer
+from .trainer import TrainConfig, Trainer, score
 
 SE_SETTINGS = (
     {"se": "none", "se_init": "default"},
@@ -30,6 +36,131 @@ SE_SETTINGS = (
     {"se": "residual", "se_init": "default"},
     {"se": "residual", "se_init": "identity"},
 )
+CLIP_SIZES = (  # a cross, not a grid
+    {"clip_len": 4, "size": 32, "sampling": "uniform"},
+    {"clip_len": 8, "size": 32, "sampling": "uniform"},
+    {"clip_len": 16, "size": 32, "sampling": "uniform"},
+    {"clip_len": 32, "size": 32, "sampling": "uniform"},
+    {"clip_len": 4, "size": 48, "sampling": "uniform"},
+    {"clip_len": 8, "size": 32, "sampling": "dense"},
+)
+AUGMENTATIONS = (
+    *("none", "mirror", "light", "strong"),
+    *("flicker", "reverse", "speed", "mixup", "cutmix"),  # light, and this
+)
+STRIDE = 2  # of dense sampling, frames
+VIEWS = 3  # clips of one video to average over
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run depends on besides the clips; as it stands, lesson 04's.
+
+    Attributes:
+        seed: which people are trained, validated and tested on, and the start.
+        start: another start for the same split; None is that of ``seed``.
+        test_fraction: share of the people to test on.
+        val_fraction: share of the other people to validate on.
+        clip_len: frames, ``T``.
+        size: pixels, ``H`` = ``W``.
+        sampling: ``"uniform"``: from the whole video; ``"dense"``: every second frame.
+        augment: one of `AUGMENTATIONS`.
+        se: as in `R3DEmotion`, with ``"none"`` for None.
+        se_init: as in `R3DEmotion`.
+        dropout: as in `R3DEmotion`.
+        epochs: as in `TrainConfig`.
+        lr: as in `TrainConfig`.
+        weight_decay: as in `TrainConfig`.
+        warmup: as in `TrainConfig`.
+    """
+
+    seed: int = 0
+    start: int | None = None
+    test_fraction: float = 0.2
+    val_fraction: float = 0.15
+    clip_len: int = 4
+    size: int = 32
+    sampling: str = "uniform"
+    augment: str = "mirror"
+    se: str = "output"
+    se_init: str = "identity"
+    dropout: float = 0.0
+    epochs: int = 7
+    lr: float = 4e-4
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+
+
+def run(
+    recipe: Recipe,
+    clips: Sequence[Clip],
+    folder: str | os.PathLike,
+    *,
+    after_epoch: Callable[[dict], None] | None = None,
+) -> tuple[Trainer, dict[str, float]]:
+    """Train once, or go on with the run in ``folder``, and score people never seen.
+
+    Args:
+        recipe: how.
+        clips: all clips; the split is made here.
+        folder: the run's.
+        after_epoch: see `Trainer.fit`; after an interruption it gets the earlier epochs again.
+
+    Returns:
+        The trainer, with the best weights; and ``val_uar``, ``test_uar``, ``test_war`` of one
+        clip per video, ``views_uar`` of the average over `VIEWS` clips.
+    """
+    train, val, test = datasets.train_val_test(
+        clips, recipe.test_fraction, recipe.val_fraction, recipe.seed
+    )
+    shape = {
+        "clip_len": recipe.clip_len,
+        "size": recipe.size,
+        "classes": sorted({clip.label for clip in clips}),
+    }
+    views = _views(recipe.sampling)
+    train_set = datasets.ClipDataset(
+        train, **shape, sampler=_random_sampler(recipe), transform=_transform(recipe.augment)
+    )
+    val_set = datasets.ClipDataset(val, **shape, sampler=views[VIEWS // 2])
+    start = recipe.seed if recipe.start is None else recipe.start
+    if Path(folder, "last.safetensors").exists():
+        trainer = Trainer.resume(folder)
+        for record in trainer.history if after_epoch else ():
+            after_epoch(record)
+    else:
+        torch.manual_seed(start)
+        model = R3DEmotion(
+            len(shape["classes"]),
+            clip_len=recipe.clip_len,
+            se=None if recipe.se == "none" else recipe.se,
+            se_init=recipe.se_init,
+            dropout=recipe.dropout,
+        )
+        config = TrainConfig(
+            epochs=recipe.epochs,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            warmup=recipe.warmup,
+            mix=recipe.augment if recipe.augment in ("mixup", "cutmix") else "none",
+            seed=start,
+            progress=False,
+        )
+        trainer = Trainer(model, config, folder)
+    history = trainer.fit(train_set, val_set, after_epoch=after_epoch)
+    noted = {"val_uar": max(record["val_uar"] for record in history)}
+    return trainer, noted | score_views(
+        trainer, [datasets.ClipDataset(test, **shape, sampler=view) for view in views]
+    )
+
+
+def score_views(trainer: Trainer, views: Sequence[datasets.ClipDataset]) -> dict[str, float]:
+    """Score the middle one of several clips per video, and the average of their probabilities."""
+    answers = [trainer.predict(view) for view in views]
+    targets = answers[0][1]
+    one = score(answers[len(views) // 2][0], targets)
+    mean: Tensor = sum(logits.softmax(1) for logits, _ in answers) / len(answers)
+    return {"test_uar": one.uar, "test_war": one.war, "views_uar": score(mean.log(), targets).uar}
 
 
 def se(
@@ -66,54 +197,119 @@ def se(
     Raises:
         ValueError: ``path`` holds the results of another command.
     """
+    options = {"epochs": epochs, "clip_len": clip_len, "size": size, "lr": lr}
+    command = _command("se", seeds=seeds, **options)
+    return _compare(root, path, settings, seeds, options, command=command, work=work)
+
+
+def clip_size(
+    root: str | os.PathLike,
+    path: str | os.PathLike,
+    *,
+    settings: Sequence[Mapping[str, str | int]] = CLIP_SIZES,
+    work: str | os.PathLike = "runs",
+    seeds: int = 3,
+    epochs: int = 5,
+    lr: float = 6e-4,
+) -> list[dict[str, str]]:
+    """Compare clip lengths, sizes and ways of sampling, on people never seen.
+
+    Args:
+        root: samples as `datasets.ravdess` reads them.
+        path: the result file.
+        settings: those of `CLIP_SIZES` to run.
+        work: folder for the run in progress, half a gigabyte.
+        seeds: runs per setting, each with another split of the people.
+        epochs: of training.
+        lr: highest learning rate.
+
+    Returns:
+        One row per run: the setting, ``seed``, ``val_uar``, ``test_uar``, ``test_war`` and
+        ``views_uar``, which is averaged over `VIEWS` clips of each video.
+
+    Raises:
+        ValueError: ``path`` holds the results of another command.
+    """
+    options = {"epochs": epochs, "lr": lr}
+    command = _command("clip-size", seeds=seeds, **options)
+    return _compare(root, path, settings, seeds, options, command=command, work=work)
+
+
+def augmentation(
+    root: str | os.PathLike,
+    path: str | os.PathLike,
+    *,
+    settings: Sequence[str] = AUGMENTATIONS,
+    work: str | os.PathLike = "runs",
+    seeds: int = 3,
+    epochs: int = 10,
+    clip_len: int = 4,
+    size: int = 32,
+    lr: float = 4e-4,
+) -> list[dict[str, str]]:
+    """Compare augmentations where they are needed: with few people to learn from.
+
+    Two fifths of the people are tested on, which makes the scores finer, and a third of the
+    others is validated on.
+
+    Args:
+        root: samples as `datasets.ravdess` reads them.
+        path: the result file.
+        settings: those of `AUGMENTATIONS` to run.
+        work: folder for the run in progress, half a gigabyte.
+        seeds: runs per setting, each with another split of the people.
+        epochs: of training.
+        clip_len: frames, ``T``.
+        size: pixels, ``H`` = ``W``.
+        lr: highest learning rate.
+
+    Returns:
+        One row per run: ``augment``, ``seed``, ``train_loss``, ``val_uar``, ``test_uar`` and
+        ``test_war``.
+
+    Raises:
+        ValueError: ``path`` holds the results of another command.
+    """
+    options = {"epochs": epochs, "clip_len": clip_len, "size": size, "lr": lr}
+    command = _command("augmentation", seeds=seeds, **options)
+    options |= {"test_fraction": 0.4, "val_fraction": 0.33}
+    named = [{"augment": name} for name in settings]
+    return _compare(root, path, named, seeds, options, command=command, work=work)
+
+
+def _compare(
+    root: str | os.PathLike,
+    path: str | os.PathLike,
+    settings: Sequence[Mapping],
+    seeds: int,
+    options: Mapping,
+    *,
+    command: str,
+    work: str | os.PathLike,
+) -> list[dict[str, str]]:
+    """Every setting with every seed."""
     clips = datasets.ravdess(root)
-    config = TrainConfig(epochs=epochs, lr=lr, progress=False)
 
     def one(setting: Mapping, folder: Path) -> dict[str, float]:
-        seed = setting["seed"]
-        train, val, test = datasets.train_val_test(clips, seed=seed)
-        shape = {"clip_len": clip_len, "size": size, "classes": sorted({c.label for c in clips})}
-        train_set = datasets.ClipDataset(
-            train,
-            **shape,
-            sampler=partial(sampler.jitter, generator=None),
-            transform=v2.RandomHorizontalFlip(),
-        )
-        if (folder / "last.safetensors").exists():
-            trainer = Trainer.resume(folder)
-        else:
-            torch.manual_seed(seed)
-            model = R3DEmotion(
-                len(train_set.classes),
-                clip_len=clip_len,
-                se=None if setting["se"] == "none" else setting["se"],
-                se_init=setting["se_init"],
-                dropout=0.0,
-            )
-            trainer = Trainer(model, config, folder)
-        history = trainer.fit(train_set, datasets.ClipDataset(val, **shape))
-        scores = trainer.evaluate(datasets.ClipDataset(test, **shape))
-        return {
-            "val_uar": max(record["val_uar"] for record in history),
-            "test_uar": scores.uar,
-            "test_war": scores.war,
-        }
+        trainer, noted = run(Recipe(**options, **setting), clips, folder)
+        return noted | {"train_loss": trainer.history[-1]["train_loss"]}
 
-    command = f"experiment se --seeds {seeds} --epochs {epochs} --clip-len {clip_len} --size {size}"
     grid = [{**setting, "seed": seed} for seed in range(seeds) for setting in settings]
-    command = f"python -m r3d_helpers {command} --lr {lr:g}"
     return sweep(Path(path), grid, one, command=command, work=Path(work))
 
 
 def sweep(
     path: Path,
     grid: Sequence[Mapping],
-    one: Callable[[Mapping, Path], Mapping[str, float]],
+    one: Callable[[Mapping, Path], Mapping[str, float | str]],
     *,
     command: str,
     work: Path,
 ) -> list[dict[str, str]]:
     """Make every run of ``grid`` that ``path`` does not hold yet, and return all rows.
+
+    Several processes may do so at once: each run is made by one of them, and all return when the
+    last run is finished.
 
     Args:
         path: the result file, rewritten after each run.
@@ -121,34 +317,36 @@ def sweep(
         one: makes one run in a folder of its own, which is kept if it is stopped, and returns
             what to note.
         command: goes into the file, and must be the same when it is continued.
-        work: folder for the run in progress.
+        work: folder for the runs in progress.
 
     Raises:
         ValueError: ``path`` was made by another command.
     """
-    rows = []
-    if path.exists():
-        made_by = path.read_text().splitlines()[0]
-        if made_by != f"# {command}":
-            raise ValueError(
-                f"{path} was made by another command ({made_by.lstrip('# ')}): delete it or name "
-                "another file"
-            )
-        rows = read(path)
     # Two commands must not go on with each other's runs.
     work = work / f"{path.stem}-{zlib.crc32(command.encode()):08x}"
+    names = [{key: str(value) for key, value in setting.items()} for setting in grid]
+    kept = [_place(names, row) for row in _rows(path, command)]
+    todo = [number for number in range(len(grid)) if number not in kept]
     path.parent.mkdir(parents=True, exist_ok=True)
-    for setting in tqdm(grid, unit="run"):
-        name = {key: str(value) for key, value in setting.items()}
-        if any(name.items() <= row.items() for row in rows):
-            continue
-        folder = work / "-".join(name.values())
-        noted = {key: f"{value:.4f}" for key, value in one(setting, folder).items()}
-        rows.append({**name, **noted})
-        _write(path, rows, command)
-        shutil.rmtree(folder, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    with tqdm(total=len(grid), initial=len(grid) - len(todo), unit="run") as bar:
+        # First what nobody else is at; then wait for the others, and take over from the dead.
+        for blocking in (False, True):
+            for number in list(todo):
+                folder = work / "-".join(names[number].values())
+                # The system frees a lock whose process dies.
+                with suppress(Timeout), FileLock(f"{folder}.lock", blocking=blocking):
+                    if number not in [_place(names, row) for row in _rows(path, command)]:
+                        noted = one(grid[number], folder)
+                        with FileLock(work / "rows.lock"):
+                            rows = [*_rows(path, command), {**names[number], **_text(noted)}]
+                            rows.sort(key=lambda row: _place(names, row))
+                            _write(path, rows, command)
+                        shutil.rmtree(folder, ignore_errors=True)
+                    todo.remove(number)
+                    bar.update()
     shutil.rmtree(work, ignore_errors=True)
-    return rows
+    return _rows(path, command)
 
 
 def read(path: str | os.PathLike) -> list[dict[str, str]]:
@@ -157,14 +355,83 @@ def read(path: str | os.PathLike) -> list[dict[str, str]]:
     return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
+def _rows(path: Path, command: str) -> list[dict[str, str]]:
+    """What ``command`` has already written; it must not touch another's file."""
+    if not path.exists():
+        return []
+    made_by = path.read_text().splitlines()[0]
+    if made_by != f"# {command}":
+        raise ValueError(
+            f"{path} was made by another command ({made_by.lstrip('# ')}): delete it or name "
+            "another file"
+        )
+    return read(path)
+
+
+def _place(names: Sequence[Mapping[str, str]], row: Mapping[str, str]) -> int:
+    """Which of the settings a row belongs to; behind them all, if to none."""
+    found = (number for number, name in enumerate(names) if name.items() <= row.items())
+    return next(found, len(names))
+
+
 def _write(path: Path, rows: Sequence[Mapping[str, str]], command: str) -> None:
     part = path.with_suffix(".tmp")
     with part.open("w", newline="") as file:
         versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
-        # The same seed ends elsewhere with another instruction set.
-        cpu = torch.backends.cpu.get_cpu_capability()
+        # The same seed ends elsewhere with another instruction set or number of threads.
+        cpu = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} thread(s)"
         file.write(f"# {command}\n# Python {python_version()}, {versions}, {cpu}\n")
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     part.replace(path)
+
+
+def _text(noted: Mapping[str, float | str]) -> dict[str, str]:
+    return {k: v if isinstance(v, str) else f"{v:.4g}" for k, v in noted.items()}
+
+
+def _command(name: str, **options: float) -> str:
+    words = [f"--{option.replace('_', '-')} {value:g}" for option, value in options.items()]
+    return " ".join(["python -m r3d_helpers experiment", name, *words])
+
+
+def _random_sampler(recipe: Recipe) -> Callable[[int, int], list[int]]:
+    """What training samples with."""
+    if recipe.sampling == "dense":
+        return _random_dense
+    jitter = partial(sampler.jitter, generator=None)
+    return augment.Speed(jitter) if recipe.augment == "speed" else jitter
+
+
+def _random_dense(num_frames: int, clip_len: int) -> list[int]:
+    room = max(0, num_frames - (clip_len - 1) * STRIDE - 1)
+    start = int(torch.randint(room + 1, ()))
+    return sampler.dense(num_frames, clip_len, stride=STRIDE, start=start)
+
+
+def _views(sampling: str) -> list[Callable[[int, int], list[int]]]:
+    """`VIEWS` samplers for testing; the middle one is what a single clip is sampled with."""
+
+    def dense(num_frames: int, clip_len: int, view: int) -> list[int]:
+        return sampler.multi(num_frames, clip_len, stride=STRIDE, num_clips=VIEWS)[view]
+
+    def uniform(num_frames: int, clip_len: int, view: int) -> list[int]:
+        return sampler.uniform(num_frames, VIEWS * clip_len)[view::VIEWS]
+
+    rule = {"dense": dense, "uniform": uniform}[sampling]
+    return [partial(rule, view=view) for view in range(VIEWS)]
+
+
+def _transform(name: str) -> v2.Transform:
+    """One of `AUGMENTATIONS`, as far as it concerns one clip."""
+    light = augment.preset("light")
+    others = {
+        "mirror": v2.RandomHorizontalFlip(),
+        # Wrong on purpose: every frame is drawn for itself.
+        "flicker": v2.Lambda(lambda frames: torch.stack([light(frame) for frame in frames])),
+        "reverse": v2.Compose([light, augment.Reverse()]),
+    }
+    if name in others:
+        return others[name]
+    return augment.preset(name) if name in augment.PRESETS else light

@@ -13,7 +13,7 @@ import random
 import shutil
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
     multiclass_recall,
 )
+from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from .model import R3DEmotion
@@ -49,6 +50,9 @@ class TrainConfig:
             zero along a cosine.
         label_smoothing: share of the target spread evenly over all classes.
         class_weights: weight each class in the loss by how rare it is.
+        mix: ``"none"``, or ``"mixup"`` (Zhang et al. 2018) or ``"cutmix"`` (Yun et al. 2019):
+            each clip of a batch is blended with, or gets a box from, its neighbour, the same in
+            every frame, and its target is shared accordingly.
         clip_grad: largest norm of the gradient; 0 does not clip.
         precision: ``"float32"``, or ``"bfloat16"`` for the forward and backward pass under
             autocast. The latter is checked before it is trusted, see `Trainer.fit`.
@@ -67,6 +71,7 @@ class TrainConfig:
     warmup: float = 0.1
     label_smoothing: float = 0.05
     class_weights: bool = False
+    mix: str = "none"
     clip_grad: float = 1.0
     precision: str = "float32"
     ema: float = 0.0
@@ -83,6 +88,8 @@ class TrainConfig:
             raise ValueError(f"lr must be above 0, got {self.lr!r}")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision must be 'float32' or 'bfloat16', got {self.precision!r}")
+        if self.mix not in ("none", "mixup", "cutmix"):
+            raise ValueError(f"mix must be 'none', 'mixup' or 'cutmix', got {self.mix!r}")
         for name in ("warmup", "label_smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
@@ -143,7 +150,13 @@ class Trainer:
         """The model with the best validation score, for `load`."""
         return self.out_dir / "best.safetensors"
 
-    def fit(self, train_set: Dataset, val_set: Dataset) -> list[dict]:
+    def fit(
+        self,
+        train_set: Dataset,
+        val_set: Dataset,
+        *,
+        after_epoch: Callable[[dict], None] | None = None,
+    ) -> list[dict]:
         """Train, and leave the model with the weights of the best validation epoch.
 
         Best is the highest UAR on ``val_set``, of equals the lowest loss. Keep your test
@@ -152,6 +165,8 @@ class Trainer:
         Args:
             train_set: items ``(video [T, C, H, W] float, label int)``.
             val_set: likewise, of other subjects.
+            after_epoch: called with each new record, once it is saved; what it raises ends the
+                run, which can be resumed.
 
         Returns:
             One record per epoch: ``epoch``, ``lr``, ``train_loss``, ``val_loss``, ``val_uar``,
@@ -204,6 +219,8 @@ class Trainer:
                 if _best_epoch(self.history) == epoch + 1:
                     self._write(self.best, self._averaged.state_dict())
                 self._save()
+                if after_epoch is not None:
+                    after_epoch(self.history[-1])
         self.accelerator.wait_for_everyone()
         self.model.load_state_dict(_read(self.best)[0])
         return self.history
@@ -292,6 +309,7 @@ class Trainer:
             rate = self._rate(step, self.config.epochs * steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
+            video, target = self._mix(video, target)
             with self._autocast(self.config.precision):
                 loss = self.criterion(self.wrapped(video), target)
             self.optimizer.zero_grad(set_to_none=False)  # 133 MB kept are quicker than new ones
@@ -306,6 +324,15 @@ class Trainer:
             losses.append(loss.item())
             bar.update()
         return sum(losses) / len(losses), rate
+
+    def _mix(self, video: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Blend the clips of a batch: targets ``[B]`` become shares ``[B, K]``."""
+        if self.config.mix == "none":
+            return video, target
+        how = {"mixup": v2.MixUp, "cutmix": v2.CutMix}[self.config.mix]
+        pictures = video.flatten(1, 2)  # [B, T*C, H, W]: one draw for all frames
+        pictures, target = how(num_classes=self.model.config["num_classes"])(pictures, target)
+        return pictures.view_as(video), target
 
     def _autocast(self, precision: str) -> torch.autocast:
         """Accelerate's own cannot differ between two trainers of one process."""
