@@ -20,6 +20,7 @@ _SUBMODULES = (
     "model",
     "sampler",
     "trainer",
+    "tuning",
     "video",
 )
 _NAMES = {"R3DEmotion": "model", "Trainer": "trainer", "TrainConfig": "trainer"}

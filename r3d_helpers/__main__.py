@@ -29,6 +29,10 @@ EXPERIMENTS = {
         "what to change in the clips that are trained on",
         ("seeds", "epochs", "clip_len", "size", "lr"),
     ),
+    "tuning": (
+        "what a search for better settings brings",
+        ("seeds", "trials", "epochs", "clip_len", "size"),
+    ),
 }
 
 
@@ -196,13 +200,14 @@ def _evaluate(args: argparse.Namespace) -> int:
 def _experiment(args: argparse.Namespace) -> int:
     import torch
 
-    from . import experiments
+    from . import experiments, tuning
 
     # The same numbers with any number of cores; another process serves another core.
     torch.set_num_threads(1)
     path = args.out or doctor.SAMPLES / "results" / f"{args.name}.csv"
     given = {name: value for name, value in vars(args).items() if name in EXPERIMENT_OPTIONS}
-    make = getattr(experiments, args.name.replace("-", "_"))
+    room = tuning if args.name == "tuning" else experiments
+    make = getattr(room, args.name.replace("-", "_"))
     rows = make(args.root, path, work=args.work, **given)
     print(f"{len(rows)} runs in {path}")
     return 0

@@ -26,9 +26,9 @@ def preset(name: str) -> v2.Transform:
 
     Args:
         name: ``"none"``: the clip as it is. ``"light"``: mirror; turn, move and scale a little;
-            change brightness, contrast and saturation a little. ``"strong"``: the same, about
-            twice as much; some clips lose their colour, a patch of at most a tenth of the
-            picture, or some of their frames.
+            change brightness, contrast and saturation a little. ``"strong"``: the same, half as
+            much again; some clips lose their colour, a patch of at most a tenth of the picture,
+            or some of their frames.
 
     Returns:
         A transform from uint8 ``[T, C, H, W]`` to the same; it draws from torch's global
@@ -44,7 +44,7 @@ def preset(name: str) -> v2.Transform:
     if name == "strong":
         cut = v2.RandomErasing(p=0.25, scale=(0.02, 0.1), value=GREY)
         few = [v2.RandomGrayscale(p=0.1), cut, FrameDrop(0.1)]
-        return v2.Compose([v2.RandomHorizontalFlip(), _move(2), _light(2), *few])
+        return v2.Compose([v2.RandomHorizontalFlip(), _move(1.5), _light(1.5), *few])
     raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
 
 
