@@ -322,7 +322,7 @@ def sweep(
         one: makes one run in a folder of its own, which is kept if it is stopped, and returns
             what to note.
         command: goes into the file, and must be the same when it is continued.
-        work: folder for the runs in progress.
+        work: folder for the runs in progress; only empty locks are left in it.
 
     Raises:
         ValueError: ``path`` was made by another command, or there is nothing to run.
@@ -332,8 +332,16 @@ def sweep(
     # Two commands must not go on with each other's runs.
     work = work / f"{path.stem}-{zlib.crc32(command.encode()):08x}"
     names = [{key: str(value) for key, value in setting.items()} for setting in grid]
-    kept = [_place(names, row) for row in _rows(path, command)]
-    todo = [number for number in range(len(grid)) if number not in kept]
+
+    def finished() -> set[int]:
+        return {_place(names, row) for row in _rows(path, command)}
+
+    def note(number: int, noted: Mapping[str, float | str]) -> None:
+        with FileLock(work / "rows.lock"):
+            rows = [*_rows(path, command), {**names[number], **_text(noted)}]
+            _write(path, sorted(rows, key=partial(_place, names)), command)
+
+    todo = [number for number in range(len(grid)) if number not in finished()]
     path.parent.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(grid), initial=len(grid) - len(todo), unit="run") as bar:
@@ -343,16 +351,11 @@ def sweep(
                 folder = work / "-".join(names[number].values())
                 # The system frees a lock whose process dies.
                 with suppress(Timeout), FileLock(f"{folder}.lock", blocking=blocking):
-                    if number not in [_place(names, row) for row in _rows(path, command)]:
-                        noted = one(grid[number], folder)
-                        with FileLock(work / "rows.lock"):
-                            rows = [*_rows(path, command), {**names[number], **_text(noted)}]
-                            rows.sort(key=lambda row: _place(names, row))
-                            _write(path, rows, command)
+                    if number not in finished():
+                        note(number, one(grid[number], folder))
                         shutil.rmtree(folder, ignore_errors=True)
                     todo.remove(number)
                     bar.update()
-    shutil.rmtree(work, ignore_errors=True)
     return _rows(path, command)
 
 

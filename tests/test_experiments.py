@@ -1,11 +1,17 @@
 """Long runs can be stopped anywhere: what is finished is kept, and nothing runs twice."""
 
+import multiprocessing
+import os
 import shutil
+import signal
+import time
+from pathlib import Path
 
 import pytest
+import torch
 
-from r3d_helpers import doctor, experiments, faces
-from r3d_helpers.experiments import SE_SETTINGS
+from r3d_helpers import datasets, doctor, experiments, faces, sampler
+from r3d_helpers.experiments import AUGMENTATIONS, CLIP_SIZES, SE_SETTINGS, Recipe
 
 GRID = [{"se": se, "seed": seed} for seed in (0, 1) for se in ("none", "output")]
 
@@ -52,14 +58,27 @@ def test_two_commands_do_not_share_a_run_in_progress(tmp_path):
     assert len(list(tmp_path.glob("se-*/none-0/begun"))) == 2
 
 
-def test_the_stored_results_are_those_of_the_command_as_it_stands(tmp_path, monkeypatch):
-    stored = doctor.SAMPLES / "results" / "se.csv"
-    shutil.copy(stored, tmp_path)
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("se", SE_SETTINGS),
+        ("clip-size", CLIP_SIZES),
+        ("augmentation", [{"augment": name} for name in AUGMENTATIONS]),
+    ],
+)
+def test_the_stored_results_are_those_of_the_command_as_it_stands(
+    tmp_path, monkeypatch, name, settings
+):
+    stored = doctor.SAMPLES / "results" / f"{name}.csv"
+    copied = Path(shutil.copy(stored, tmp_path))
     monkeypatch.setattr(experiments, "Trainer", None)  # nothing is left to train
-    rows = experiments.se(doctor.SAMPLES, tmp_path / "se.csv", work=tmp_path)
-    settings = [{**setting, "seed": str(seed)} for seed in range(3) for setting in SE_SETTINGS]
-    assert [{name: row[name] for name in settings[0]} for row in rows] == settings
-    assert (tmp_path / "se.csv").read_text() == stored.read_text()
+    make = getattr(experiments, name.replace("-", "_"))
+    rows = make(doctor.SAMPLES, copied, work=tmp_path)
+    grid = [{**setting, "seed": seed} for seed in range(3) for setting in settings]
+    assert [{name: row[name] for name in grid[0]} for row in rows] == [
+        {name: str(value) for name, value in setting.items()} for setting in grid
+    ]
+    assert copied.read_text() == stored.read_text()
 
 
 def test_another_command_does_not_continue_a_file(tmp_path):
@@ -71,22 +90,176 @@ def test_another_command_does_not_continue_a_file(tmp_path):
     assert path.read_text() == before
 
 
+def test_nothing_to_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="seeds, trials and settings must be 1 or more"):
+        experiments.sweep(tmp_path / "x.csv", [], None, command="x", work=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- several processes at one sweep -----------------------------------------------------------
+
+
+def work_slowly(folder, seconds):
+    """One of several processes; every begin and end of a run is a line in a log."""
+
+    def one(setting, run_folder):
+        run_folder.mkdir(exist_ok=True)
+        log("begin", setting)
+        time.sleep(seconds)
+        log("end", setting)
+        return {"test_uar": setting["seed"] / 7, "pid": str(os.getpid())}
+
+    def log(what, setting):
+        with (folder / "log").open("a") as file:
+            file.write(f"{what} {setting['seed']}\n")
+
+    grid = [{"seed": seed} for seed in range(8)]
+    experiments.sweep(folder / "x.csv", grid, one, command="x", work=folder / "work")
+
+
+def begin_process(folder, seconds):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=work_slowly, args=(folder, seconds))
+    process.start()
+    return process
+
+
+def lines(folder):
+    log = folder / "log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def wait_for(condition):
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    pytest.fail("nothing happened for a minute")
+
+
+def test_two_processes_share_the_runs_and_none_runs_twice(tmp_path):
+    processes = [begin_process(tmp_path, 0.5) for _ in range(2)]
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    assert sorted(lines(tmp_path)) == sorted(f"{w} {s}" for w in ("begin", "end") for s in range(8))
+    rows = experiments.read(tmp_path / "x.csv")
+    assert [row["seed"] for row in rows] == [str(seed) for seed in range(8)]
+    assert {row["pid"] for row in rows} == {str(process.pid) for process in processes}
+    left = [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
+    assert all(path.suffix == ".lock" and path.stat().st_size == 0 for path in left)
+
+
+def test_a_run_of_a_killed_process_is_taken_over(tmp_path):
+    dies = begin_process(tmp_path, 300)
+    wait_for(lambda: lines(tmp_path) == ["begin 0"])
+    lives = begin_process(tmp_path, 0)
+    wait_for(lambda: lines(tmp_path).count("end 7") == 1)
+    assert "end 0" not in lines(tmp_path)  # the living one waits
+    os.kill(dies.pid, signal.SIGKILL)
+    lives.join(60)
+    assert lives.exitcode == 0
+    assert [line for line in lines(tmp_path) if line.endswith(" 0")] == ["begin 0"] * 2 + ["end 0"]
+    assert len(experiments.read(tmp_path / "x.csv")) == 8
+
+
+# --- what a run is made of --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("setting", CLIP_SIZES)
+def test_the_middle_view_is_what_a_single_clip_shows(setting):
+    views = experiments._views(setting["sampling"])
+    assert len(views) == experiments.VIEWS
+    n = setting["clip_len"]
+    for num_frames in (1, 7, 11, 16, 30, 45):
+        middle = views[1](num_frames, n)
+        if setting["sampling"] == "uniform":
+            assert middle == sampler.uniform(num_frames, n)
+            together = sorted(index for view in views for index in view(num_frames, n))
+            assert together == sampler.uniform(num_frames, 3 * n)
+        else:
+            assert [middle] == sampler.multi(num_frames, n, stride=2, num_clips=1)
+            assert [v(num_frames, n) for v in views] == sampler.multi(num_frames, n, stride=2)
+
+
+def test_random_dense_clips_have_the_stride_and_reach_both_ends():
+    clips = {tuple(experiments._random_dense(20, 4)) for _ in range(500)}
+    assert clips == {(s, s + 2, s + 4, s + 6) for s in range(14)}
+    assert experiments._random_dense(3, 4) == [0, 2, 2, 2]
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_only_flicker_draws_every_frame_for_itself(name):
+    still = torch.randint(256, (1, 3, 24, 24), dtype=torch.uint8).expand(4, -1, -1, -1)
+    torch.manual_seed(0)
+    out = experiments._transform(name)(still)
+    assert (out.shape, out.dtype) == (still.shape, still.dtype)
+    assert out.equal(out[:1].expand_as(out)) == (name != "flicker")
+
+
+def test_reverse_and_speed_do_what_their_names_say():
+    rising = torch.arange(0, 250, 60, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 24, 24)
+    falls = 0
+    for seed in range(40):
+        torch.manual_seed(seed)
+        brightness = experiments._transform("reverse")(rising).float().mean((1, 2, 3))
+        falls += bool(brightness[0] > brightness[-1])
+    assert 10 < falls < 30
+    spans = {experiments._random_sampler(Recipe(augment="speed"))(40, 40)[-1] for _ in range(50)}
+    assert min(spans) < 38
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_mixing_is_left_to_the_trainer(tmp_path, monkeypatch, mix):
+    faces.generate(tmp_path / "samples", actors=4, takes=1)
+    clips = datasets.ravdess(tmp_path / "samples")
+    configs = []
+
+    def stop(self, *_, **__):
+        configs.append(self.config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments.Trainer, "fit", stop)
+    with pytest.raises(KeyboardInterrupt):
+        experiments.train(Recipe(augment=mix, clip_len=1, size=16), clips, tmp_path / "run")
+    assert configs[0].mix == mix
+
+
+def test_averaging_the_views_is_averaging_probabilities():
+    class Run:
+        history = ({"val_uar": 0.25, "train_loss": 2.0}, {"val_uar": 0.5, "train_loss": 1.0})
+
+        def predict(self, logits):
+            return torch.tensor(logits), torch.tensor([0, 1])
+
+    sure, doubtful = [[9.0, 0.0], [9.0, 0.0]], [[0.0, 1.0], [0.0, 9.5]]
+    scores = experiments.score_views(Run(), [sure, doubtful, doubtful])
+    # The first video: 1.00, 0.27 and 0.27 for class 0; the second: 1.00, 0.00 and 0.00.
+    assert scores == {
+        "val_uar": 0.5,
+        "test_uar": 0.5,
+        "test_war": 0.5,
+        "views_uar": 1.0,
+        "train_loss": 1.0,
+    }
+
+
 def test_the_gates_are_compared_on_people_never_seen(tmp_path, monkeypatch):
     faces.generate(tmp_path / "samples", actors=4, takes=1)
     seen = {}
-    fit, evaluate = experiments.Trainer.fit, experiments.Trainer.evaluate
+    fit, predict = experiments.Trainer.fit, experiments.Trainer.predict
 
-    def spy_fit(self, train_set, val_set):
+    def spy_fit(self, train_set, val_set, **options):
         seen["fit"] = {c.subject for c in train_set.clips + val_set.clips}
         seen["model"] = self.model.config
-        return fit(self, train_set, val_set)
+        return fit(self, train_set, val_set, **options)
 
-    def spy_evaluate(self, test_set):
+    def spy_predict(self, test_set):
         seen["test"] = {c.subject for c in test_set.clips}
-        return evaluate(self, test_set)
+        return predict(self, test_set)
 
     monkeypatch.setattr(experiments.Trainer, "fit", spy_fit)
-    monkeypatch.setattr(experiments.Trainer, "evaluate", spy_evaluate)
+    monkeypatch.setattr(experiments.Trainer, "predict", spy_predict)
     path = tmp_path / "se.csv"
     options = {
         "settings": experiments.SE_SETTINGS[-1:],
@@ -101,4 +274,5 @@ def test_the_gates_are_compared_on_people_never_seen(tmp_path, monkeypatch):
     assert len(seen["fit"] | seen["test"]) == 4
     assert (seen["model"]["se"], seen["model"]["se_init"]) == ("residual", "identity")
     assert 0 <= float(row["test_uar"]) <= 1
-    assert list(row) == ["se", "se_init", "seed", "val_uar", "test_uar", "test_war"]
+    scores = ["val_uar", "test_uar", "test_war", "views_uar", "train_loss"]
+    assert list(row) == ["se", "se_init", "seed", *scores]

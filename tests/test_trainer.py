@@ -322,6 +322,55 @@ def test_class_weights_reach_the_loss(begin, folder):
     assert losses[0] != losses[1]
 
 
+def mixed(begin, mix, seed):
+    """Four clips of four classes, [B, T, C, H, W], and what mixing makes of them."""
+    run = begin(mix=mix)
+    run.model.config["num_classes"] = 4
+    video = torch.rand(4, 5, 3, 6, 7, generator=torch.Generator().manual_seed(seed))
+    torch.manual_seed(seed)
+    return video, *run._mix(video.clone(), torch.arange(4))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_mixup_blends_all_frames_by_the_share_of_the_target(begin, seed):
+    video, blended, target = mixed(begin, "mixup", seed)
+    own = target[0, 0]
+    assert 0 < own < 1
+    assert torch.allclose(target, own * torch.eye(4) + (1 - own) * torch.eye(4).roll(1, 0))
+    assert torch.allclose(blended, own * video + (1 - own) * video.roll(1, 0), atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_cutmix_cuts_one_box_through_all_frames_as_large_as_its_share(begin, seed):
+    video, patched, target = mixed(begin, "cutmix", seed)
+    cut = patched != video
+    assert patched[cut].equal(video.roll(1, 0)[cut])
+    assert cut.equal(cut[:1, :1, :1].expand_as(cut))
+    rows, columns = (cut[0, 0, 0].any(axis).sum() for axis in (1, 0))
+    assert cut[0, 0, 0].sum() == rows * columns  # a box
+    assert target[0, 3] == pytest.approx(cut.float().mean().item(), abs=1e-5)
+    assert torch.allclose(target.sum(1), torch.ones(4))
+
+
+@pytest.mark.parametrize("mix", ["none", "mixup", "cutmix"])
+def test_mixing_is_for_training_alone(begin, monkeypatch, mix):
+    mixed = []
+
+    def spy(self, video, target):
+        mixed.append(self.wrapped.training)
+        return mix_clips(self, video, target)
+
+    mix_clips = Trainer._mix
+    monkeypatch.setattr(Trainer, "_mix", spy)
+    run = begin(mix=mix, class_weights=True, epochs=1)
+    targets = []
+    loss = nn.CrossEntropyLoss.forward
+    monkeypatch.setattr(nn.CrossEntropyLoss, "forward", lambda *a: targets.append(a[2]) or loss(*a))
+    run.fit(Clips(), VAL)
+    assert mixed == [True] * 3
+    assert all(target.is_floating_point() == (mix != "none") for target in targets)
+
+
 # --- stop and go on -------------------------------------------------------------------------
 
 
@@ -357,6 +406,28 @@ def test_a_run_stopped_amid_an_epoch_ends_the_same(begin, folder, options):
     assert len(resumed.history) == 1
     resumed.fit(Clips(), VAL)
     assert same(resumed.model, whole.model)
+
+
+@pytest.mark.parametrize("options", [{}, {"ema": 0.9, "mix": "mixup"}])
+def test_a_run_ended_after_an_epoch_goes_on_to_the_same_end(begin, folder, options):
+    whole = begin(folder / "whole", **options)
+    expected = whole.fit(Clips(), VAL)
+    seen = []
+
+    def stop(record):
+        seen.append(record["epoch"])
+        with (folder / "cut" / "history.csv").open() as file:
+            assert len(list(csv.DictReader(file))) == record["epoch"]  # it is saved already
+        if record["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begin(folder / "cut", **options).fit(Clips(), VAL, after_epoch=stop)
+    resumed = Trainer.resume(folder / "cut")
+    history = resumed.fit(Clips(), VAL, after_epoch=stop)
+    assert seen == [1, 2, 3]
+    assert same(resumed.model, whole.model)
+    assert [r["val_loss"] for r in history] == [r["val_loss"] for r in expected]
 
 
 def test_a_resumed_run_that_was_stopped_again_asks_to_resume_again(begin, folder):
@@ -611,6 +682,11 @@ def test_subjects_apart_are_not(begin):
 def test_a_config_out_of_range_names_field_and_value(name, value):
     with pytest.raises(ValueError, match=f"^{name} must .* got {value}$"):
         TrainConfig(**{name: value})
+
+
+def test_an_unknown_mix_is_named():
+    with pytest.raises(ValueError, match="'none', 'mixup' or 'cutmix', got 'blend'"):
+        TrainConfig(mix="blend")
 
 
 def test_a_config_is_frozen():
