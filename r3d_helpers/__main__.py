@@ -15,6 +15,7 @@ EXPERIMENT_OPTIONS = {
     "clip_len": (int, "frames per clip"),
     "size": (int, "pixels"),
     "lr": (float, "highest learning rate"),
+    "settings": (str, "some of the settings, instead of all"),
 }
 EXPERIMENTS = {
     "se": (
@@ -27,7 +28,7 @@ EXPERIMENTS = {
     ),
     "augmentation": (
         "what to change in the clips that are trained on",
-        ("seeds", "epochs", "clip_len", "size", "lr"),
+        ("seeds", "epochs", "clip_len", "size", "lr", "settings"),
     ),
     "tuning": (
         "what a search for better settings brings",
@@ -121,7 +122,8 @@ def _experiment_arguments(parser: argparse.ArgumentParser) -> None:
             kind, meaning = EXPERIMENT_OPTIONS[option]
             flag = f"--{option.replace('_', '-')}"
             # Left out, the experiment's own default holds.
-            add.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=meaning)
+            number = "+" if option == "settings" else None
+            add.add_argument(flag, type=kind, nargs=number, default=argparse.SUPPRESS, help=meaning)
         add.set_defaults(run=_experiment)
 
 
@@ -202,6 +204,8 @@ def _experiment(args: argparse.Namespace) -> int:
 
     from . import experiments, tuning
 
+    if args.root != doctor.SAMPLES and args.out is None:
+        raise ValueError("results of other clips than the samples: name their file with --out")
     # The same numbers with any number of cores; another process serves another core.
     torch.set_num_threads(1)
     path = args.out or doctor.SAMPLES / "results" / f"{args.name}.csv"

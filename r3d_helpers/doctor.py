@@ -18,10 +18,12 @@ from . import _torchvision
 
 PACKAGES = (
     "accelerate",
+    "filelock",
     "ipywidgets",
     "jupyterlab",
     "matplotlib",
     "numpy",
+    "optuna",
     "safetensors",
     "torchmetrics",
     "tqdm",

@@ -274,10 +274,14 @@ def augmentation(
         One row per run: the setting, ``seed`` and what `score_views` says.
 
     Raises:
-        ValueError: ``path`` holds the results of another command.
+        ValueError: ``path`` holds the results of another command, or an unknown setting.
     """
+    if unknown := sorted(set(settings).difference(AUGMENTATIONS)):
+        raise ValueError(f"unknown settings {unknown}: choose from {', '.join(AUGMENTATIONS)}")
     options = {"epochs": epochs, "clip_len": clip_len, "size": size, "lr": lr}
     command = command_of("augmentation", seeds=seeds, **options)
+    if tuple(settings) != AUGMENTATIONS:
+        command = " ".join([command, "--settings", *settings])
     options |= {"test_fraction": 0.6, "val_fraction": 0.33}
     named = [{"augment": name} for name in settings]
     return _compare(root, path, named, seeds, options, command=command, work=work)
@@ -329,8 +333,8 @@ def sweep(
     """
     if not grid:
         raise ValueError("nothing to run: seeds, trials and settings must be 1 or more")
-    # Two commands must not go on with each other's runs.
-    work = work / f"{path.stem}-{zlib.crc32(command.encode()):08x}"
+    # Two commands must not go on with each other's runs, nor one with those for another file.
+    work = work / f"{path.stem}-{zlib.crc32(f'{path.resolve()} {command}'.encode()):08x}"
     names = [{key: str(value) for key, value in setting.items()} for setting in grid]
 
     def finished() -> set[int]:

@@ -46,8 +46,8 @@ def tuning(
 ) -> list[dict[str, str]]:
     """Tune for each split of the people, and compare with the settings as they were.
 
-    The studies are kept in ``work/tuning.db``, the trials in a second file beside ``path``, whose
-    name ends in ``-trials``.
+    The trials go into a second file beside ``path``, whose name ends in ``-trials``; the studies
+    themselves stay below ``work``, in a database.
 
     Args:
         root: samples as `datasets.ravdess` reads them.
@@ -65,7 +65,8 @@ def tuning(
         the settings.
 
     Raises:
-        ValueError: ``path`` or its companion holds the results of another command.
+        ValueError: ``path`` or its companion holds the results of another command, or there is
+            nothing to run.
     """
     clips = datasets.ravdess(root)
     path, work = Path(path), Path(work)
@@ -73,12 +74,11 @@ def tuning(
     command = command_of(
         "tuning", seeds=seeds, trials=trials, epochs=epochs, clip_len=clip_len, size=size
     )
-    work.mkdir(parents=True, exist_ok=True)
 
     def one_trial(setting: Mapping, folder: Path) -> dict[str, float | str]:
         seed, number = setting["seed"], setting["trial"]
-        with FileLock(work / "tuning.lock"):
-            study = open_study(f"sqlite:///{work}/tuning.db", f"{command}, seed {seed}")
+        with FileLock(folder.with_name("study.lock")):
+            study = open_study(f"sqlite:///{folder.with_name('study.db')}", f"split {seed}")
             trial = _begin(study, seed, number)
         if isinstance(trial, Trial):
             recipe = replace(base, seed=seed, **trial.params)

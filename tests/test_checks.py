@@ -1,6 +1,7 @@
 """Every check against right answers, the untouched stub, and wrong answers with their reasons."""
 
 import copy
+import random
 
 import lessons
 import pytest
@@ -23,6 +24,26 @@ def program(name, tag, **given):
 UNET = program("02_bug_se_access", "program-unet", frames=torch.rand(5, 3, 8, 12))["GatedUNet"]
 VOICE = program("03_bug_redundant_lstm", "program-voice")["VoiceEmotion"]
 TRANSFORMER = program("01_bug_permute", "program-transformer", batch=torch.rand(2, 1, 3, 48, 56))
+
+
+SHAKE = program("07_augmentation", "program-shake")
+
+
+def first_that_sees(num_frames, length):
+    bursts = [set(range(b, b + length)) for b in range(num_frames - length + 1)]
+    n = 1
+    while not all(set(sampler.uniform(num_frames, n)) & burst for burst in bursts):
+        n += 1
+    return n
+
+
+def shift_once(frames, draw=lambda: torch.randint(-40, 41, ())):
+    return (frames.int() + int(draw())).clamp(0, 255).byte()
+
+
+def flicker_upwards(frames):
+    shifts = torch.randint(0, 41, (len(frames), 1, 1, 1)) * (torch.randint(2, ()) * 2 - 1)
+    return (frames.int() + shifts).clamp(0, 255).byte()
 
 
 def gated(layer, make=SqueezeExcitation3d):
@@ -423,6 +444,81 @@ CASES = {
             (4, "one letter"),
         ],
     ),
+    "frames_needed": (
+        [first_that_sees],
+        lambda num_frames, length: ...,
+        [
+            (lambda num_frames, length: num_frames // length or 1, "too few"),
+            (lambda num_frames, length: num_frames, "The fewest, please"),
+            (lambda num_frames, length: first_that_sees(num_frames, length) + 1, "and so are"),
+            (lambda num_frames, length: num_frames / length, "whole number"),
+            (lambda num_frames, length: 0, "one frame or more"),
+            (lambda num_frames, length: None, "`return` missing"),
+        ],
+    ),
+    "quiz_clip": (
+        ["c", "C"],
+        ...,
+        [
+            ("a", "look along time"),
+            ("b", "what learns"),
+            ("d", "nothing raises"),
+            ("e", "in the table"),
+            ("f", "all the same"),
+            ("g", "one letter"),
+        ],
+    ),
+    "one_draw": (
+        [shift_once, lambda frames: shift_once(frames.clone())],
+        lambda frames: ...,
+        [
+            (SHAKE["shake"], "some values rise and others fall"),
+            (lambda frames: (frames.float() + torch.randint(-40, 41, ())).clamp(0, 255), "float32"),
+            (lambda frames: frames + torch.randint(1, 41, ()).byte(), "rise and others fall"),
+            (lambda frames: shift_once(frames, lambda: 10 * random.random()), "another draw"),
+            (lambda frames: shift_once(frames, lambda: 20), "Draw anew"),
+            (lambda frames: shift_once(frames, lambda: torch.randint(0, 41, ())), "Draw anew"),
+            (lambda frames: shift_once(frames[:1]), "expected [T, C, H, W]"),
+            (lambda frames: frames.add_(1), "leave it as it was"),
+            (flicker_upwards, "flickers"),
+        ],
+    ),
+    "quiz_label": (
+        ["e"],
+        ...,
+        [
+            ("a", "mirror"),
+            ("b", "bad light"),
+            ("c", "nearer"),
+            ("d", "slower"),
+            ("f", "loses a frame"),
+        ],
+    ),
+    "honest": (
+        [lambda val, test: test.gather(0, val.argmax(0, keepdim=True)).mean()],
+        lambda val, test: ...,
+        [
+            (lambda val, test: val.amax(0).mean(), "so too high"),
+            (lambda val, test: test.amax(0).mean(), "their own judge"),
+            (lambda val, test: test.mean(1).max(), "best on the test people"),
+            (lambda val, test: test[val.mean(1).argmax()].mean(), "for all splits"),
+            (lambda val, test: test.mean(), "nothing was chosen"),
+            (lambda val, test: val.gather(0, test.argmax(0)[None]).mean(), "swapped"),
+            (lambda val, test: test.gather(0, val.argmax(0)[None]), "one number"),
+            (lambda val, test: 0.5, "for the example with seed"),
+        ],
+    ),
+    "quiz_tuning": (
+        ["c"],
+        ...,
+        [
+            ("a", "comes on top"),
+            ("b", "every second search"),
+            ("d", "does not change"),
+            ("e", "five hundred"),
+            ("f", "too high"),
+        ],
+    ),
 }
 
 RIGHT = [(name, i) for name, (right, _, _) in CASES.items() for i in range(len(right))]
@@ -467,14 +563,15 @@ def test_messages_of_one_check_differ(capsys, name):
 
 
 def exercises():
-    return [(name, tag) for name in lessons.WITH_EXERCISES for tag in lessons.solutions(name)]
+    names = lessons.WITH_EXERCISES + lessons.EXPERIMENTS
+    return [(name, tag) for name in names for tag in lessons.solutions(name)]
 
 
 def test_every_exercise_has_its_solution():
-    for name in lessons.WITH_EXERCISES:
+    for name in lessons.WITH_EXERCISES + lessons.EXPERIMENTS:
         tags = [tag for cell in lessons.load(name).cells for tag in lessons.tags(cell)]
         assert list(lessons.solutions(name)) == [t for t in tags if t.startswith("exercise-")]
-        assert len(lessons.solutions(name)) == 3
+        assert len(lessons.solutions(name)) == (2 if name in lessons.EXPERIMENTS else 3)
 
 
 @pytest.mark.parametrize(("name", "tag"), exercises())
@@ -485,6 +582,7 @@ def test_the_folded_solution_is_right(capsys, name, tag):
     space = {
         "copy": copy,
         "nn": nn,
+        "sampler": sampler,
         "torch": torch,
         "checks": checks,
         "GatedUNet": UNET,

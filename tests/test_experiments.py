@@ -59,26 +59,40 @@ def test_two_commands_do_not_share_a_run_in_progress(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"),
+    ("name", "file", "options", "settings"),
     [
-        ("se", SE_SETTINGS),
-        ("clip-size", CLIP_SIZES),
-        ("augmentation", [{"augment": name} for name in AUGMENTATIONS]),
+        ("se", "se", {}, SE_SETTINGS),
+        ("clip_size", "clip-size", {}, CLIP_SIZES),
+        ("augmentation", "augmentation", {}, [{"augment": name} for name in AUGMENTATIONS]),
+        (
+            "augmentation",
+            "augmentation-long",
+            {"epochs": 30, "settings": ("none", "light", "strong")},
+            [{"augment": name} for name in ("none", "light", "strong")],
+        ),
     ],
 )
 def test_the_stored_results_are_those_of_the_command_as_it_stands(
-    tmp_path, monkeypatch, name, settings
+    tmp_path, monkeypatch, name, file, options, settings
 ):
-    stored = doctor.SAMPLES / "results" / f"{name}.csv"
+    stored = doctor.SAMPLES / "results" / f"{file}.csv"
     copied = Path(shutil.copy(stored, tmp_path))
     monkeypatch.setattr(experiments, "Trainer", None)  # nothing is left to train
-    make = getattr(experiments, name.replace("-", "_"))
-    rows = make(doctor.SAMPLES, copied, work=tmp_path)
+    rows = getattr(experiments, name)(doctor.SAMPLES, copied, work=tmp_path, **options)
     grid = [{**setting, "seed": seed} for seed in range(3) for setting in settings]
     assert [{name: row[name] for name in grid[0]} for row in rows] == [
         {name: str(value) for name, value in setting.items()} for setting in grid
     ]
     assert copied.read_text() == stored.read_text()
+
+
+def test_two_result_files_do_not_share_a_run_in_progress(tmp_path):
+    for folder in ("a", "b"):
+        with pytest.raises(KeyboardInterrupt):
+            runner = make_runner([], stop_at=0)
+            path = tmp_path / folder / "se.csv"
+            experiments.sweep(path, GRID, runner, command="x", work=tmp_path)
+    assert len(list(tmp_path.glob("se-*/none-0/begun"))) == 2
 
 
 def test_another_command_does_not_continue_a_file(tmp_path):
@@ -88,6 +102,11 @@ def test_another_command_does_not_continue_a_file(tmp_path):
     with pytest.raises(ValueError, match="was made by another command"):
         experiments.sweep(path, GRID, make_runner([]), command="x --epochs 8", work=tmp_path)
     assert path.read_text() == before
+
+
+def test_an_unknown_augmentation_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"\['heavy'\]: choose from none, mirror"):
+        experiments.augmentation(doctor.SAMPLES, tmp_path / "x.csv", settings=["none", "heavy"])
 
 
 def test_nothing_to_run_is_refused(tmp_path):

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from r3d_helpers import video
+from r3d_helpers import experiments, tuning, video
 from r3d_helpers.__main__ import main
 
 TINY = ("--clip-len", "2", "--size", "16", "--epochs", "1", "--batch-size", "8")
@@ -113,6 +114,55 @@ def test_a_bad_number_is_named_and_leaves_no_run(faces, tmp_path, capsys, option
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("se", {}),
+        ("se", {"seeds": 1, "clip_len": 2}),
+        ("clip-size", {"epochs": 9, "lr": 0.01}),
+        ("augmentation", {"size": 16}),
+        ("augmentation", {"settings": ["none", "light"]}),
+        ("tuning", {"trials": 4}),
+    ],
+)
+def test_an_experiment_gets_what_is_given_and_keeps_its_own_defaults(
+    monkeypatch, tmp_path, capsys, name, given
+):
+    calls = []
+
+    def make(root, path, **options):
+        calls.append((root, path, options))
+        return [{}, {}]
+
+    room = tuning if name == "tuning" else experiments
+    monkeypatch.setattr(room, name.replace("-", "_"), make)
+    threads = torch.get_num_threads()
+    options = []
+    for option, value in given.items():
+        values = value if isinstance(value, list) else [value]
+        options += [f"--{option.replace('_', '-')}", *map(str, values)]
+    out = tmp_path / f"{name}.csv"
+    argv = ["experiment", name, "--root", "r", "--out", str(out), "--work", str(tmp_path), *options]
+    assert main(argv) == 0
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(threads)
+    ((root, path, options),) = calls
+    assert (root, path) == (Path("r"), out)
+    assert options == {"work": tmp_path, **given}
+    assert capsys.readouterr().out == f"2 runs in {path}\n"
+
+
+def test_results_of_other_clips_need_a_file_of_their_own(faces, capsys):
+    assert "--out" in refused(capsys, "experiment", "se", "--root", faces)
+
+
+@pytest.mark.parametrize(("name", "option"), [("se", "--seeds"), ("tuning", "--trials")])
+def test_an_experiment_without_runs_is_refused(faces, tmp_path, capsys, name, option):
+    argv = ["experiment", name, "--root", faces, "--out", tmp_path / "x.csv", option, 0]
+    assert "must be 1 or more" in refused(capsys, *argv, "--work", tmp_path / "work")
+    assert not (tmp_path / "x.csv").exists()
+
+
 @pytest.mark.parametrize("option", ["--actors", "--takes"])
 @pytest.mark.parametrize("value", ["0", "100"])
 def test_faces_names_a_number_out_of_range(tmp_path, capsys, option, value):
@@ -157,6 +207,8 @@ def test_a_bad_checkpoint_is_named(tmp_path, faces, capsys, content):
         (["train", "x", "--out", "y", "--epochs", "many"], "'many'"),
         (["train", "x", "--out", "y", "--reader", "ferv"], "'ferv'"),
         (["train", "x"], "--out"),
+        (["experiment", "tuning", "--lr", "1"], "--lr"),
+        (["experiment", "luck"], "'luck'"),
         (["dance"], "'dance'"),
         ([], "COMMAND"),
     ],

@@ -52,6 +52,9 @@ def test_there_are_notebooks():
         "03_bug_redundant_lstm",
         "04_train_the_fixed_model",
         "05_review_the_fix",
+        "06_clip_size",
+        "07_augmentation",
+        "08_tuning",
     ]
 
 

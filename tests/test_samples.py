@@ -71,3 +71,12 @@ def test_the_probe_finds_a_label_that_is_there():
     features[:, 2] += 3.0 * targets
     found = probe.linear_probe(features[:140], targets[:140], features[140:], targets[140:])
     assert found.uar > 0.6
+
+
+def test_the_probe_takes_features_that_never_change():
+    features = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    targets = (features[:, 0] > 0).long()
+    dead = torch.cat([features, torch.zeros(60, 2)], 1)
+    expected = probe.linear_probe(features[:40], targets[:40], features[40:], targets[40:])
+    found = probe.linear_probe(dead[:40], targets[:40], dead[40:], targets[40:])
+    assert found.uar == expected.uar > 0.8

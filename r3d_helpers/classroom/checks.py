@@ -8,13 +8,14 @@ import copy
 import functools
 import operator
 from collections.abc import Callable, Mapping
-from itertools import product
+from itertools import count, product
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torchvision.models.video import r3d_18
 
+from .. import sampler
 from ..model import SqueezeExcitation3d
 
 # What a learner's own code may die of, and what that means.
@@ -519,3 +520,171 @@ def quiz_review(answer: object) -> str:
         "f": "wrong gradients would spoil training; they do not tell the two modes apart.",
     }
     return _quiz(answer, "d", reasons)
+
+
+# Lesson 06
+
+
+@_check
+def frames_needed(answer: object) -> str:
+    """``answer(num_frames, length)``: the fewest uniform frames that see every burst."""
+    for num_frames, length in product((1, 7, 16, 30, 45), (1, 2, 3, 5, 8)):
+        if length > num_frames:
+            continue
+        result = _call(answer, num_frames, length)
+        of = f"for {num_frames} frames and bursts of {length}"
+        try:
+            n = operator.index(result)
+        except TypeError:
+            raise _Wrong(f"{of}: expected a whole number, got {result!r:.60}.") from None
+        if n < 1:
+            raise _Wrong(f"{of}: {n}; a clip has one frame or more.")
+        if (missed := _missed(num_frames, length, n)) is not None:
+            raise _Wrong(
+                f"{of}: {n} frames are too few: {sampler.uniform(num_frames, n)} sees nothing of "
+                f"the burst that begins at frame {missed}."
+            )
+        fewest = next(k for k in count(1) if _missed(num_frames, length, k) is None)
+        if n != fewest:
+            raise _Wrong(f"{of}: {n} frames are enough, and so are {fewest}. The fewest, please.")
+    return "no burst is missed, and no frame is wasted."
+
+
+def _missed(num_frames: int, length: int, clip_len: int) -> int | None:
+    """Where the first burst begins that uniform frames do not see."""
+    kept = set(sampler.uniform(num_frames, clip_len))
+    begins = range(num_frames - length + 1)
+    return next((b for b in begins if kept.isdisjoint(range(b, b + length))), None)
+
+
+@_check
+def quiz_clip(answer: object) -> str:
+    """Eight frames and a question of direction: what follows from T' = 1 in layer4?"""
+    reasons = {
+        "a": "the features are the same for a clip and for itself backwards only if nothing before "
+        "`layer4` looks along time; but the stem and the first layers do.",
+        "b": "the count of parameters says what there is, not what learns: two thirds of each "
+        "filter in `layer4` meet padding alone.",
+        "c": "the first layers still see several steps and can tell the order; what `layer4` gets "
+        "is one step that knows about it.",
+        "d": "nothing raises: padding makes a step where there is none.",
+        "e": "then sixteen frames would have won by far in the table, and they did not.",
+        "f": "weights that never learn cost time all the same; the convolution multiplies by them.",
+    }
+    return _quiz(answer, "c", reasons)
+
+
+# Lesson 07
+
+
+@_check
+def one_draw(answer: object) -> str:
+    """``answer(frames [T, C, H, W] uint8)`` must brighten or darken a clip, all of it alike."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(256, (5, 3, 4, 6), dtype=torch.uint8, generator=generator)
+    still = noise[:1].expand(5, -1, -1, -1)
+    draws = []
+    for seed in range(20):
+        before = noise.clone()
+        torch.manual_seed(seed)
+        result = _tensor(_call(answer, noise), {"T": 5, "C": 3, "H": 4, "W": 6})
+        if result.dtype != torch.uint8:
+            raise _Wrong(f"uint8 goes in, and {result.dtype} comes out.")
+        if not noise.equal(before):
+            raise _Wrong("the clip that was passed in has changed; leave it as it was.")
+        change = result.int() - noise.int()
+        if change.min() < 0 < change.max():
+            raise _Wrong(
+                f"seed {seed}: some values rise and others fall. Do all frames get the same "
+                "shift? And is it added in a type that can hold 300 and -40, then clamped?"
+            )
+        torch.manual_seed(seed)
+        if not answer(noise).equal(result):
+            raise _Wrong(
+                "the same `torch.manual_seed` gives another draw. Draw with torch, so that a seed "
+                "repeats it."
+            )
+        torch.manual_seed(seed)
+        quiet = answer(still)
+        if not quiet.equal(quiet[:1].expand_as(quiet)):
+            raise _Wrong(
+                "a still clip flickers: its frames differ afterwards. One draw per clip, please."
+            )
+        draws.append(change.float().mean().item())
+    if len(set(draws)) < 10 or not min(draws) < 0 < max(draws):
+        raise _Wrong(
+            f"twenty clips are changed by {min(draws):.0f} to {max(draws):.0f} on average, in "
+            f"{len(set(draws))} ways. Draw anew for every clip, both brighter and darker."
+        )
+    return "one draw per clip, another for the next, and no value runs over."
+
+
+@_check
+def quiz_label(answer: object) -> str:
+    """Which augmentation makes labels false for a model that tells whether a door opens?"""
+    reasons = {
+        "a": "a door in a mirror still opens.",
+        "b": "an opening door in bad light still opens.",
+        "c": "seen from nearer, it still opens; unless you cut the door away.",
+        "d": "faster or slower, it opens.",
+        "e": "played backwards, a door that opens closes; and the label says 'opens'.",
+        "f": "a camera that loses a frame still sees it open.",
+    }
+    return _quiz(answer, "e", reasons)
+
+
+# Lesson 08
+
+
+@_check
+def honest(answer: object) -> str:
+    """``answer(val [N, S], test [N, S])``: the mean test score of what validation chooses."""
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        val, test = torch.rand(2, 6, 4, generator=generator)
+        result = _call(answer, val, test)
+        try:
+            result = float(result)
+        except (TypeError, ValueError):
+            raise _Wrong(f"expected one number, got {result!r:.60}.") from None
+        chosen = val.argmax(0, keepdim=True)
+        right = test.gather(0, chosen).mean().item()
+        others = {
+            val.amax(0).mean().item(): "this is the validation score of the winners: chosen for "
+            "being high, so too high.",
+            test.amax(0).mean().item(): "this takes the best test score of each split: the test "
+            "people have chosen their own judge.",
+            test.mean(1).max().item(): "this takes the setting that is best on the test people.",
+            test[val.mean(1).argmax()].mean().item(): "this chooses one setting for all splits, "
+            "by an average in which each split's test people were validated on elsewhere. Choose "
+            "for each split by its own validation people.",
+            test.mean().item(): "this is the mean over all settings; nothing was chosen.",
+            val.gather(0, test.argmax(0, keepdim=True)).mean().item(): "the two are swapped: "
+            "choose by validation, read from test.",
+        }
+        if abs(result - right) < 1e-5:
+            continue
+        for value, reason in others.items():
+            if abs(result - value) < 1e-5:
+                raise _Wrong(reason)
+        raise _Wrong(
+            f"expected {right:.4f} for the example with seed {seed}, got {result:.4f}. For each "
+            "split (column): which setting (row) is best in `val`, and what has it in `test`?"
+        )
+    return "each split chooses by its own validation people and is read on its test people."
+
+
+@_check
+def quiz_tuning(answer: object) -> str:
+    """Validation 0.93 for the best of fifty trials, 0.86 on the test people: what is it first?"""
+    reasons = {
+        "a": "overfitting of the weights would show in each trial, between training and validation "
+        "people; the step from validation to test comes on top.",
+        "b": "then every second search would come out with a test score that is higher.",
+        "c": "the highest of fifty scores is high because it is good, and because it was lucky; "
+        "the luck does not come along to other people.",
+        "d": "pruning stops bad trials; what it keeps, it does not change.",
+        "e": "more trials make it worse: the highest of five hundred has even more luck in it.",
+        "f": "if the test people had been seen, the score on them would be too high.",
+    }
+    return _quiz(answer, "c", reasons)

@@ -160,7 +160,8 @@ def spread(values: Mapping[str, Sequence[float]], *, chance: float, title: str) 
     A comma in a name breaks the line.
     """
     names = [name.replace(", ", "\n") for name in values]
-    figure, axis = plt.subplots(figsize=(6, 3.4), layout="constrained")
+    width = max(6, 0.95 * len(names))
+    figure, axis = plt.subplots(figsize=(width, 3.4), layout="constrained")
     for scores in zip(*values.values(), strict=True):
         axis.plot(names, scores, "o-", color="0.6", linewidth=0.8)
     axis.plot(names, [sum(v) / len(v) for v in values.values()], "_", color="0", markersize=40)
@@ -168,4 +169,37 @@ def spread(values: Mapping[str, Sequence[float]], *, chance: float, title: str) 
     axis.margins(x=0.3 if len(names) < 4 else 0.1)
     axis.set(ylabel="UAR on people not trained on", ylim=(0, None), title=title)
     axis.legend(loc="lower right")
+    return figure
+
+
+def front(points: Mapping[str, tuple[float, Sequence[float]]], *, cost: str, title: str) -> Figure:
+    """Draw scores against cost, and a staircase through what nothing cheaper beats.
+
+    Args:
+        points: by name, the cost and the scores of repeated runs; bars are standard deviations.
+        cost: what the cost is, with its unit; drawn on a logarithmic axis.
+        title: above the figure.
+    """
+    figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
+    steps: list[tuple[float, float]] = []
+    for name, (price, scores) in sorted(points.items(), key=lambda item: item[1][0]):
+        mean, on_front = np.mean(scores), not steps or np.mean(scores) > steps[-1][1]
+        if on_front:
+            steps.append((price, mean))
+        colour, size = ("0.1", 10) if on_front else ("0.55", 8)
+        axis.errorbar(
+            *(price, mean, np.std(scores, ddof=1)),
+            fmt="o",
+            capsize=3,
+            color=colour,
+            elinewidth=0.8,
+            markerfacecolor=colour if on_front else "white",
+        )
+        offset = {"xytext": (5, 5), "textcoords": "offset points"}
+        axis.annotate(name, (price, mean), color=colour, fontsize=size, **offset)
+    axis.step(*zip(*steps, strict=True), where="post", color="0.1", linewidth=0.8)
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set(xlabel=cost, ylabel="UAR on people not trained on", title=title)
+    axis.margins(x=0.12, y=0.1)
     return figure

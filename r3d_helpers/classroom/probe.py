@@ -30,6 +30,7 @@ def linear_probe(
         test_targets: int64 ``[M]``.
     """
     mean, std = train.mean(0), train.std(0)
+    std = std.where(std > 0, 1)  # a feature that is always the same says nothing
     train, test = (train - mean) / std, (test - mean) / std
     linear = nn.Linear(train.shape[1], int(train_targets.max()) + 1)
     nn.init.zeros_(linear.weight)
