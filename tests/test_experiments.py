@@ -67,8 +67,8 @@ def test_two_commands_do_not_share_a_run_in_progress(tmp_path):
         (
             "augmentation",
             "augmentation-long",
-            {"epochs": 30, "settings": ("none", "light", "strong")},
-            [{"augment": name} for name in ("none", "light", "strong")],
+            {"epochs": 30, "settings": ("mirror", "light", "strong")},
+            [{"augment": name} for name in ("mirror", "light", "strong")],
         ),
     ],
 )
