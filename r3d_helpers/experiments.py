@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from platform import python_version
+from statistics import mean, stdev
 
 import torch
 import torchvision
@@ -161,12 +162,12 @@ def score_views(trainer: Trainer, views: Sequence[datasets.ClipDataset]) -> dict
     answers = [trainer.predict(view) for view in views]
     targets = answers[0][1]
     one = score(answers[len(views) // 2][0], targets)
-    mean: Tensor = sum(logits.softmax(1) for logits, _ in answers) / len(answers)
+    average: Tensor = sum(logits.softmax(1) for logits, _ in answers) / len(answers)
     return {
         "val_uar": max(record["val_uar"] for record in trainer.history),
         "test_uar": one.uar,
         "test_war": one.war,
-        "views_uar": score(mean.log(), targets).uar,
+        "views_uar": score(average.log(), targets).uar,
         "train_loss": trainer.history[-1]["train_loss"],
     }
 
@@ -367,6 +368,42 @@ def read(path: str | os.PathLike) -> list[dict[str, str]]:
     """The rows of a result file, all values as text."""
     lines = Path(path).read_text().splitlines()
     return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better one setting is than another, pair by pair.
+
+    Attributes:
+        pairs: the difference on each split of the people.
+        mean: of the pairs.
+        error: the standard error of the mean. With three pairs, 95 % certainty takes 4.3 of them.
+    """
+
+    pairs: tuple[float, ...]
+    mean: float
+    error: float
+
+    def __str__(self) -> str:
+        pairs = " ".join(f"{pair:+.3f}" for pair in self.pairs)
+        return f"{pairs}, mean {self.mean:+.3f}, standard error {self.error:.3f}"
+
+
+def gain(scores: Sequence[float], others: Sequence[float]) -> Gain:
+    """Compare two settings on the same splits of the people, in the same order.
+
+    Raises:
+        ValueError: fewer than two pairs, or scores without a partner.
+
+    >>> print(gain([0.8, 0.9], [0.7, 0.6]))
+    +0.100 +0.300, mean +0.200, standard error 0.100
+    """
+    if len(scores) != len(others) or len(scores) < 2:
+        raise ValueError(
+            f"a comparison needs 2 pairs or more, got {len(scores)} and {len(others)} scores"
+        )
+    pairs = tuple(score - other for score, other in zip(scores, others, strict=True))
+    return Gain(pairs, mean(pairs), stdev(pairs) / len(pairs) ** 0.5)
 
 
 def _rows(path: Path, command: str) -> list[dict[str, str]]:

@@ -195,8 +195,15 @@ def front(points: Mapping[str, tuple[float, Sequence[float]]], *, cost: str, tit
             elinewidth=0.8,
             markerfacecolor=colour if on_front else "white",
         )
-        offset = {"xytext": (5, 5), "textcoords": "offset points"}
-        axis.annotate(name, (price, mean), color=colour, fontsize=size, **offset)
+        # Neighbours on the front are named on different sides.
+        side = "right" if on_front and len(steps) % 2 else "left"
+        axis.annotate(
+            *(name, (price, mean), (-5 if side == "right" else 5, 5 if on_front else -10)),
+            textcoords="offset points",
+            ha=side,
+            color=colour,
+            fontsize=size,
+        )
     axis.step(*zip(*steps, strict=True), where="post", color="0.1", linewidth=0.8)
     axis.set_xscale("log", base=2)
     axis.xaxis.set_major_formatter("{x:g}")
