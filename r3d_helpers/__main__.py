@@ -9,13 +9,13 @@ from . import doctor
 
 READERS = ("ravdess", "crema_d", "folder")
 EXPERIMENT_OPTIONS = {
-    "seeds": (int, "splits of the people"),
-    "trials": (int, "settings tried for each split"),
-    "epochs": (int, "of training, in each run"),
-    "clip_len": (int, "frames per clip"),
-    "size": (int, "pixels"),
-    "lr": (float, "highest learning rate"),
-    "settings": (str, "some of the settings, instead of all"),
+    "seeds": {"type": int, "help": "splits of the people"},
+    "trials": {"type": int, "help": "settings tried for each split"},
+    "epochs": {"type": int, "help": "of training, in each run"},
+    "clip_len": {"type": int, "help": "frames per clip"},
+    "size": {"type": int, "help": "pixels"},
+    "lr": {"type": float, "help": "highest learning rate"},
+    "settings": {"nargs": "+", "metavar": "NAME", "help": "some of the settings, instead of all"},
 }
 EXPERIMENTS = {
     "se": (
@@ -119,11 +119,9 @@ def _experiment_arguments(parser: argparse.ArgumentParser) -> None:
             "--work", type=Path, default="runs", help="for runs in progress (%(default)s)"
         )
         for option in options:
-            kind, meaning = EXPERIMENT_OPTIONS[option]
             flag = f"--{option.replace('_', '-')}"
             # Left out, the experiment's own default holds.
-            number = "+" if option == "settings" else None
-            add.add_argument(flag, type=kind, nargs=number, default=argparse.SUPPRESS, help=meaning)
+            add.add_argument(flag, default=argparse.SUPPRESS, **EXPERIMENT_OPTIONS[option])
         add.set_defaults(run=_experiment)
 
 

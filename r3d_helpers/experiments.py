@@ -73,6 +73,9 @@ class Recipe:
         lr: as in `TrainConfig`.
         weight_decay: as in `TrainConfig`.
         warmup: as in `TrainConfig`.
+
+    Raises:
+        ValueError: an unknown ``sampling`` or ``augment``; the others are checked where they go.
     """
 
     seed: int = 0
@@ -90,6 +93,14 @@ class Recipe:
     lr: float = 4e-4
     weight_decay: float = 0.05
     warmup: float = 0.1
+
+    def __post_init__(self) -> None:
+        known = {"sampling": ("uniform", "dense"), "augment": AUGMENTATIONS}
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(values)}, got {getattr(self, name)!r}"
+                )
 
 
 def train(
@@ -277,8 +288,6 @@ def augmentation(
     Raises:
         ValueError: ``path`` holds the results of another command, or an unknown setting.
     """
-    if unknown := sorted(set(settings).difference(AUGMENTATIONS)):
-        raise ValueError(f"unknown settings {unknown}: choose from {', '.join(AUGMENTATIONS)}")
     options = {"epochs": epochs, "clip_len": clip_len, "size": size, "lr": lr}
     command = command_of("augmentation", seeds=seeds, **options)
     if tuple(settings) != AUGMENTATIONS:
@@ -304,6 +313,8 @@ def _compare(
     def one(setting: Mapping, folder: Path) -> dict[str, float]:
         return score_views(*train(Recipe(**options, **setting), clips, folder))
 
+    for setting in settings:  # rather now than after hours
+        Recipe(**options, **setting)
     grid = [{**setting, "seed": seed} for seed in range(seeds) for setting in settings]
     return sweep(Path(path), grid, one, command=command, work=Path(work))
 

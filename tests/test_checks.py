@@ -503,6 +503,7 @@ CASES = {
             (lambda val, test: test.mean(1).max(), "best on the test people"),
             (lambda val, test: test[val.mean(1).argmax()].mean(), "for all splits"),
             (lambda val, test: test.mean(), "nothing was chosen"),
+            (lambda val, test: test[val.argmax(0)].mean(), "its own column only"),
             (lambda val, test: val.gather(0, test.argmax(0)[None]).mean(), "swapped"),
             (lambda val, test: test.gather(0, val.argmax(0)[None]), "one number"),
             (lambda val, test: 0.5, "for the example with seed"),

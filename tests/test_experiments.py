@@ -104,9 +104,18 @@ def test_another_command_does_not_continue_a_file(tmp_path):
     assert path.read_text() == before
 
 
-def test_an_unknown_augmentation_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"\['heavy'\]: choose from none, mirror"):
-        experiments.augmentation(doctor.SAMPLES, tmp_path / "x.csv", settings=["none", "heavy"])
+def test_an_unknown_augmentation_is_refused_before_anything_runs(tmp_path):
+    path = tmp_path / "x.csv"
+    with pytest.raises(ValueError, match=r"one of none, mirror, .* got 'heavy'"):
+        experiments.augmentation(
+            doctor.SAMPLES, path, settings=["none", "heavy"], work=tmp_path / "work"
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_sampling_is_named():
+    with pytest.raises(ValueError, match="sampling must be one of uniform, dense, got 'random'"):
+        Recipe(sampling="random")
 
 
 def test_nothing_to_run_is_refused(tmp_path):

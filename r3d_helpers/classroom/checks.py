@@ -563,13 +563,13 @@ def quiz_clip(answer: object) -> str:
     reasons = {
         "a": "the features are the same for a clip and for itself backwards only if nothing before "
         "`layer4` looks along time; but the stem and the first layers do.",
-        "b": "the count of parameters says what there is, not what learns: two thirds of each "
-        "filter in `layer4` meet padding alone.",
+        "b": "the count of parameters says what there is, not what learns: two thirds of most "
+        "filters in `layer4` meet padding alone.",
         "c": "the first layers still see several steps and can tell the order; what `layer4` gets "
         "is one step that knows about it.",
         "d": "nothing raises: padding makes a step where there is none.",
         "e": "then sixteen frames would have won by far in the table, and they did not.",
-        "f": "weights that never learn cost time all the same; the convolution multiplies by them.",
+        "f": "weights that never learn cost time all the same: zeros are multiplied, too.",
     }
     return _quiz(answer, "c", reasons)
 
@@ -659,6 +659,8 @@ def honest(answer: object) -> str:
             "by an average in which each split's test people were validated on elsewhere. Choose "
             "for each split by its own validation people.",
             test.mean().item(): "this is the mean over all settings; nothing was chosen.",
+            test[val.argmax(0)].mean().item(): "`test[chosen]` takes whole rows: each winner, on "
+            "every split. Each split should read its own column only.",
             val.gather(0, test.argmax(0, keepdim=True)).mean().item(): "the two are swapped: "
             "choose by validation, read from test.",
         }
