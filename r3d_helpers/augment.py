@@ -113,7 +113,7 @@ class Reverse(v2.Transform):
 
 
 class Speed:
-    """Play faster or slower: sample from a random stretch of the video instead of all of it.
+    """Play more slowly: sample from a random stretch of the video instead of all of it.
 
     Args:
         sampler: ``(num_frames, clip_len) -> indices``, such as `sampler.uniform`.

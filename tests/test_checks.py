@@ -477,6 +477,7 @@ CASES = {
             (lambda frames: frames + torch.randint(1, 41, ()).byte(), "rise and others fall"),
             (lambda frames: shift_once(frames, lambda: 10 * random.random()), "another draw"),
             (lambda frames: shift_once(frames, lambda: 20), "Draw anew"),
+            (lambda frames: shift_once(frames, lambda: torch.randint(-99, 99, ())), "at most 40"),
             (lambda frames: shift_once(frames, lambda: torch.randint(0, 41, ())), "Draw anew"),
             (lambda frames: shift_once(frames[:1]), "expected [T, C, H, W]"),
             (lambda frames: frames.add_(1), "leave it as it was"),

@@ -598,6 +598,8 @@ def one_draw(answer: object) -> str:
                 f"seed {seed}: some values rise and others fall. Do all frames get the same "
                 "shift? And is it added in a type that can hold 300 and -40, then clamped?"
             )
+        if change.abs().max() > 40:
+            raise _Wrong(f"seed {seed}: a value moves by {change.abs().max()}; at most 40, please.")
         torch.manual_seed(seed)
         if not answer(noise).equal(result):
             raise _Wrong(
