@@ -81,7 +81,6 @@ class FrameDrop(v2.Transform):
         """Which frame each frame shows, ``[T]``."""
         num_frames = flat_inputs[0].shape[-4]
         kept = torch.rand(num_frames) >= self.p
-        kept[0] = True
         return {"shown": torch.where(kept, torch.arange(num_frames), 0).cummax(0).values}
 
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:

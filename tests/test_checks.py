@@ -460,7 +460,7 @@ CASES = {
         ["c", "C"],
         ...,
         [
-            ("a", "look along time"),
+            ("a", "looks along time"),
             ("b", "what learns"),
             ("d", "nothing raises"),
             ("e", "in the table"),
