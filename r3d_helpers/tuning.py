@@ -92,8 +92,8 @@ def tuning(
 
     def one_winner(setting: Mapping, folder: Path) -> dict[str, float | str]:
         seed = setting["seed"]
-        whole = [r for r in tried if r["seed"] == str(seed) and r["state"] == "complete"]
-        row = whole[0] if setting["settings"] == "default" else max(whole, key=_uar)
+        own = [row for row in tried if row["seed"] == str(seed)]
+        row = own[0] if setting["settings"] == "default" else max(own, key=_uar)
         recipe = replace(base, seed=seed, start=1000 + seed, **settings_of(row))
         noted = score_views(*train(recipe, clips, folder))
         return {"trial_uar": _uar(row), **noted, **settings_of(row)}

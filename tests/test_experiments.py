@@ -260,9 +260,9 @@ def test_averaging_the_views_is_averaging_probabilities():
         def predict(self, logits):
             return torch.tensor(logits), torch.tensor([0, 1])
 
-    sure, doubtful = [[9.0, 0.0], [9.0, 0.0]], [[0.0, 1.0], [0.0, 9.5]]
-    scores = experiments.score_views(Run(), [sure, doubtful, doubtful])
-    # The first video: 1.00, 0.27 and 0.27 for class 0; the second: 1.00, 0.00 and 0.00.
+    # One view is sure of the wrong class, two lean to the right one; then two right, one wrong.
+    views = [[[0.0, 30.0], [0.0, 9.0]], [[2.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [0.0, 9.0]]]
+    scores = experiments.score_views(Run(), views)
     assert scores == {
         "val_uar": 0.5,
         "test_uar": 0.5,

@@ -102,6 +102,7 @@ def test_a_hopeless_trial_is_pruned_and_cannot_win(tmp_path, monkeypatch):
     assert training.epochs == sum(len(row["curve"].split()) for row in tried) + 4 * 4
 
 
+@pytest.mark.filterwarnings("error:The reported value is ignored")
 @pytest.mark.parametrize("die_at", [0, 1, 6, 30, 41, 60])
 def test_a_stopped_search_goes_on_and_ends_the_same(tmp_path, monkeypatch, die_at):
     whole = Training(monkeypatch)
