@@ -536,7 +536,7 @@ def train_until_killed(out_dir):
     """Train a network whose checkpoints take a while to write; in a process of its own."""
     model_module.r3d_18 = lambda: small_backbone(8192)
     torch.manual_seed(0)
-    config = TrainConfig(epochs=12, batch_size=2, lr=0.01, progress=False)
+    config = TrainConfig(epochs=40, batch_size=2, lr=0.01, progress=False)
     if (out_dir / "last.safetensors").exists():
         run = Trainer.resume(out_dir)
     else:
