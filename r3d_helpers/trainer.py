@@ -13,8 +13,10 @@ import random
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -24,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
     multiclass_confusion_matrix,
@@ -36,6 +38,8 @@ from tqdm.auto import tqdm
 
 from .model import R3DEmotion
 
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")  # of the backbone, from the input on
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -43,7 +47,11 @@ class TrainConfig:
 
     Attributes:
         epochs: passes over the training set.
-        batch_size: clips per step and process.
+        batch_size: clips per step, however many processes share them.
+        micro_batch: clips per forward pass, over which batch norm takes its statistics; None: a
+            process's whole share of the step. Smaller ones need less memory; gradients and
+            statistics are averaged over the step. Where it is given, each clip draws by itself,
+            and a run does not depend on how many processes share it (but for dropout and mixing).
         lr: highest learning rate of AdamW, reached after the warm-up.
         weight_decay: AdamW's, on weights but not on biases and norms.
         warmup: share of all steps in which the learning rate rises linearly; then it falls to
@@ -53,9 +61,16 @@ class TrainConfig:
         mix: ``"none"``, or ``"mixup"`` (Zhang et al. 2018) or ``"cutmix"`` (Yun et al. 2019):
             each clip of a batch is blended with, or gets a box from, its neighbour, the same in
             every frame, and its target is shared accordingly.
+        freeze: ``"none"``, or the last stage of the backbone, counted from the input, that is not
+            trained: ``"stem"``, ``"layer1"`` ... ``"layer4"``. Its batch norms keep their
+            statistics.
+        layer_decay: factor on the learning rate from each stage to the one before it, the head
+            having the full rate; 1 is the same rate everywhere.
         clip_grad: largest norm of the gradient; 0 does not clip.
         precision: ``"float32"``, or ``"bfloat16"`` for the forward and backward pass under
             autocast. The latter is checked before it is trusted, see `Trainer.fit`.
+        channels_last: keep weights and feature maps with the channel as the innermost axis, which
+            is what a GPU's tensor cores want; pays with ``precision="bfloat16"``.
         ema: decay per step of an exponential moving average of the weights, which is then what
             is validated and kept; 0 keeps none.
         seed: of shuffling, sampling, augmentation and dropout; not of the model's first weights,
@@ -66,14 +81,18 @@ class TrainConfig:
 
     epochs: int = 10
     batch_size: int = 16
+    micro_batch: int | None = None
     lr: float = 1e-3
     weight_decay: float = 0.05
     warmup: float = 0.1
     label_smoothing: float = 0.05
     class_weights: bool = False
     mix: str = "none"
+    freeze: str = "none"
+    layer_decay: float = 1.0
     clip_grad: float = 1.0
     precision: str = "float32"
+    channels_last: bool = False
     ema: float = 0.0
     seed: int = 0
     num_workers: int = 0
@@ -86,10 +105,21 @@ class TrainConfig:
                 raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)!r}")
         if not 0 < self.lr < math.inf:
             raise ValueError(f"lr must be above 0, got {self.lr!r}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision must be 'float32' or 'bfloat16', got {self.precision!r}")
-        if self.mix not in ("none", "mixup", "cutmix"):
-            raise ValueError(f"mix must be 'none', 'mixup' or 'cutmix', got {self.mix!r}")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay must lie in (0, 1], got {self.layer_decay!r}")
+        micro = self.micro_batch
+        if micro is not None and (micro < 1 or self.batch_size % micro):
+            raise ValueError(
+                f"micro_batch must divide batch_size, {self.batch_size}, got {micro!r}"
+            )
+        choices = {
+            "precision": ("float32", "bfloat16"),
+            "mix": ("none", "mixup", "cutmix"),
+            "freeze": ("none", *STAGES),
+        }
+        for name, known in choices.items():
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         for name in ("warmup", "label_smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
@@ -121,7 +151,7 @@ class Trainer:
     """Fit a model to clips, keep what is needed to go on, and score it.
 
     Uses a CUDA GPU where there is one, else the CPU; in float32 unless the configuration asks for
-    less.
+    less. Started by ``torchrun`` or ``accelerate launch``, the processes share the work.
 
     Args:
         model: the model to train, in place.
@@ -135,6 +165,8 @@ class Trainer:
     def __init__(self, model: R3DEmotion, config: TrainConfig, out_dir: str | os.PathLike) -> None:
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         self.model = model.to(self.accelerator.device)
+        if config.channels_last:
+            self.model.to(memory_format=torch.channels_last_3d)
         self.config = config
         self.out_dir = Path(out_dir)
         self.history: list[dict] = []
@@ -183,7 +215,7 @@ class Trainer:
         self._check_sets(train_set, val_set)
         self._check_folder()
         self._prepare(train_set, val_set)
-        if min(self.config.batch_size, len(train_set)) == 1:
+        if min(self._micro_batch, len(train_set)) == 1:
             self._check_lone_clip(train_set)
         if self.config.precision != "float32":
             self._check_gradients(train_set)
@@ -192,7 +224,7 @@ class Trainer:
         else:
             self._restore(self._resumed)
             self._resumed = None  # stopped again, it must be resumed again
-        steps = len(self.loader)
+        steps = self.about["steps_per_epoch"]
         with tqdm(
             total=self.config.epochs * steps,
             initial=len(self.history) * steps,
@@ -259,26 +291,25 @@ class Trainer:
         """Make what only training needs: loader, optimiser, average, loss."""
         config = self.config
         self.shuffle = torch.Generator()
+        count = len(train_set)
+        if count > config.batch_size:
+            count -= count % config.batch_size  # batch norm dislikes a rest of one
+        if config.micro_batch or self.accelerator.num_processes > 1:
+            train_set = _DrawnByItself(train_set)
         loader = DataLoader(
             train_set,
-            config.batch_size,
-            shuffle=True,
+            self._micro_batch,
+            sampler=RandomSampler(train_set, num_samples=count, generator=self.shuffle),
             generator=self.shuffle,
             num_workers=config.num_workers,
-            drop_last=len(train_set) > config.batch_size,  # batch norm dislikes a rest of one
         )
-        weights = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": weights, "weight_decay": config.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            fused=True,
-        )
+        self._freeze()
+        optimizer = torch.optim.AdamW(self._groups(), fused=True)
         self.wrapped, self.optimizer, self.loader = self.accelerator.prepare(
             self.model, optimizer, loader
         )
+        if self.accelerator.num_processes > 1:  # batch norm's are averaged after each epoch
+            self.wrapped.broadcast_buffers = False
         self.ema = None
         if config.ema:
             average = get_ema_multi_avg_fn(config.ema)
@@ -293,27 +324,28 @@ class Trainer:
             "size": getattr(train_set, "size", None),
             "subjects": sorted(_subjects(train_set) | _subjects(val_set)),
             "clips": [len(train_set), len(val_set)],
-            "steps_per_epoch": len(self.loader),
+            "crop": _settings(getattr(train_set, "crop", None)),
+            "steps_per_epoch": len(self.loader) // self._micro_batches,
         }
 
     def _train_epoch(self, epoch: int, bar: tqdm) -> tuple[float, float]:
         """One pass over the training set: the mean loss and the last learning rate."""
         # Every epoch has its own seed, so going on needs no generator's state.
         seed = random.Random(f"{self.config.seed} {epoch}").getrandbits(32)
-        set_seed(seed)
+        set_seed(seed, device_specific=True)
         self.shuffle.manual_seed(seed)
-        steps = len(self.loader)
+        if isinstance(drawn := self.loader.dataset, _DrawnByItself):
+            drawn.seed = seed
+        steps = self.about["steps_per_epoch"]
         losses = []
         self.wrapped.train()
-        for step, (video, target) in enumerate(self.loader, start=epoch * steps):
+        self._freeze()
+        batches = iter(self.loader)
+        for step in range(epoch * steps, (epoch + 1) * steps):
             rate = self._rate(step, self.config.epochs * steps)
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            video, target = self._mix(video, target)
-            with self._autocast(self.config.precision):
-                loss = self.criterion(self.wrapped(video), target)
-            self.optimizer.zero_grad(set_to_none=False)  # 133 MB kept are quicker than new ones
-            self.accelerator.backward(loss)
+                group["lr"] = rate * group["scale"]
+            loss = self._backward(islice(batches, self._micro_batches))
             norm = self.accelerator.clip_grad_norm_(
                 self.wrapped.parameters(), self.config.clip_grad or math.inf
             )
@@ -323,7 +355,26 @@ class Trainer:
                 self.ema.update_parameters(self.model)
             losses.append(loss.item())
             bar.update()
+        for statistic in _statistics(self.model, self.ema):
+            statistic.copy_(self.accelerator.reduce(statistic, "mean"))
         return sum(losses) / len(losses), rate
+
+    def _backward(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+        """Gather the gradient of one step from its micro-batches; the mean loss."""
+        self.optimizer.zero_grad(set_to_none=False)  # 133 MB kept are quicker than new ones
+        count = self._micro_batches
+        total = torch.zeros((), device=self.accelerator.device)
+        with _averaging(_statistics(self.model) if count > 1 else [], count) as next_one:
+            for number, (video, target) in enumerate(batches, start=1):
+                video, target = self._mix(video, target)
+                last = number == count
+                with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
+                    with self._autocast(self.config.precision):
+                        loss = self.criterion(self.wrapped(video), target) / count
+                    self.accelerator.backward(loss)
+                total += loss.detach()
+                next_one()
+        return self.accelerator.reduce(total, "mean")
 
     def _mix(self, video: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Blend the clips of a batch: targets ``[B]`` become shares ``[B, K]``."""
@@ -368,7 +419,8 @@ class Trainer:
                 with self._autocast(precision):
                     loss = self.criterion(model(video), target)
             loss.backward()
-            return {name: p.grad for name, p in model.named_parameters() if p.ndim > 1}
+            grads = {name: p.grad for name, p in model.named_parameters() if p.ndim > 1}
+            return {name: grad for name, grad in grads.items() if grad is not None}
 
         lower = gradients(self.config.precision)
         for name, right in gradients("float32").items():
@@ -379,6 +431,41 @@ class Trainer:
                     f"in {self.config.precision} the gradient of {name} is wrong by "
                     f"{error:.0%} of its size on this machine: train in float32"
                 )
+
+    @property
+    def _micro_batch(self) -> int:
+        """Clips per forward pass."""
+        config, processes = self.config, self.accelerator.num_processes
+        micro = config.micro_batch or max(1, config.batch_size // processes)
+        if config.batch_size % (micro * processes):
+            raise ValueError(
+                f"a step of batch_size {config.batch_size} cannot be shared evenly by "
+                f"{processes} processes in micro-batches of {micro} clips: change one of the three"
+            )
+        return micro
+
+    @property
+    def _micro_batches(self) -> int:
+        """Forward passes per step, in this process."""
+        return self.config.batch_size // self._micro_batch // self.accelerator.num_processes
+
+    def _freeze(self) -> None:
+        if self.config.freeze == "none":
+            return
+        for name in STAGES[: STAGES.index(self.config.freeze) + 1]:
+            self.model.backbone.get_submodule(name).requires_grad_(False).eval()
+
+    def _groups(self) -> list[dict]:
+        """AdamW's groups: with weight decay or without, and by stage where the rate differs."""
+        groups: dict[tuple[bool, float], dict] = {}
+        for decays in (True, False):
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad and (parameter.ndim > 1) == decays:
+                    scale = self.config.layer_decay ** _stages_above(name)
+                    decay = self.config.weight_decay if decays else 0.0
+                    group = {"params": [], "scale": scale, "weight_decay": decay}
+                    groups.setdefault((decays, scale), group)["params"].append(parameter)
+        return list(groups.values())
 
     @property
     def _averaged(self) -> nn.Module:
@@ -392,7 +479,7 @@ class Trainer:
     @torch.no_grad()
     def _predict(self, model: nn.Module, dataset: Dataset) -> tuple[Tensor, Tensor]:
         loader = self.accelerator.prepare(
-            DataLoader(dataset, self.config.batch_size, num_workers=self.config.num_workers)
+            DataLoader(dataset, self._micro_batch, num_workers=self.config.num_workers)
         )
         was_training = model.training
         model.eval()
@@ -429,6 +516,12 @@ class Trainer:
             raise ValueError(
                 f"training and validation set number their classes differently ({classes} and "
                 f"{other}): give both the same `classes`"
+            )
+        in_one_pass = self._micro_batch == self.config.batch_size
+        if len(train_set) < self.config.batch_size and not in_one_pass:
+            raise ValueError(
+                f"the training set has {len(train_set)} clips, fewer than one step of batch_size "
+                f"{self.config.batch_size}: lower it"
             )
         if both := sorted(_subjects(train_set) & _subjects(val_set)):
             warnings.warn(
@@ -474,10 +567,10 @@ class Trainer:
 
     def _restore(self, resumed: tuple[dict[str, Tensor], dict]) -> None:
         tensors, saved = resumed
-        for name in ("classes", "size", "subjects", "clips", "steps_per_epoch"):
-            if self.about[name] != saved[name]:
+        for name in ("classes", "size", "subjects", "clips", "crop", "steps_per_epoch"):
+            if self.about[name] != saved.get(name):
                 raise ValueError(
-                    f"{self.out_dir}: the run was begun with {name} {saved[name]}, not "
+                    f"{self.out_dir}: the run was begun with {name} {saved.get(name)}, not "
                     f"{self.about[name]}: go on with the same sets"
                 )
         state: dict[int, dict[str, Tensor]] = {}
@@ -558,6 +651,57 @@ def score(logits: Tensor, targets: Tensor) -> Scores:
         confusion=confusion,
         loss=nn.functional.cross_entropy(logits, targets).item(),
     )
+
+
+class _DrawnByItself(Dataset):
+    """What a clip draws depends on the epoch and the clip, not on who loads it, or when."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.seed = 0
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        with torch.random.fork_rng(devices=()):
+            torch.default_generator.manual_seed(self.seed + index)
+            return self.dataset[index]
+
+
+def _statistics(*modules: nn.Module | None) -> list[Tensor]:
+    """Batch norm's running means and variances."""
+    buffers = [buffer for module in modules if module is not None for buffer in module.buffers()]
+    return [buffer for buffer in buffers if buffer.is_floating_point()]
+
+
+@contextmanager
+def _averaging(tensors: list[Tensor], count: int) -> Iterator[Callable[[], None]]:
+    """Let each of ``count`` parts start from the same values, and leave the mean of their ends.
+
+    Micro-batches one after the other then move the statistics as processes side by side do.
+    """
+    before = [tensor.clone() for tensor in tensors]
+    means = [torch.zeros_like(tensor) for tensor in tensors]
+
+    def next_one() -> None:
+        for tensor, old, mean in zip(tensors, before, means, strict=True):
+            mean += tensor / count
+            tensor.copy_(old)
+
+    yield next_one
+    for tensor, mean in zip(tensors, means, strict=True):
+        tensor.copy_(mean)
+
+
+def _stages_above(name: str) -> int:
+    """How many stages lie between the parameter ``name`` and the logits; 0 for the head."""
+    stage = name.removeprefix("backbone.").partition(".")[0]
+    return len(STAGES) - STAGES.index(stage) if stage in STAGES else 0
+
+
+def _settings(crop: object | None) -> dict | None:
+    return None if crop is None else asdict(crop)
 
 
 def _subjects(dataset: Dataset) -> set[str]:

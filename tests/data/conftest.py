@@ -1,0 +1,1 @@
+collect_ignore = ["make.py"]  # it needs packages that the tests do not
