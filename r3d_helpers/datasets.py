@@ -1,18 +1,26 @@
-"""Find labelled clips on disk, split them by subject, and serve them to a model."""
+"""Find labelled clips on disk, look them over, split them by subject, serve them to a model."""
 
 import os
 import random
 import re
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from statistics import median
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from tqdm.auto import tqdm
 
 from . import sampler as samplers
 from . import video
+from .cache import ClipCache
+from .crops import FaceCrop
 
 RAVDESS_EMOTIONS = {
     "01": "neutral",
@@ -31,6 +39,13 @@ CREMA_D_EMOTIONS = {
     "HAP": "happy",
     "NEU": "neutral",
     "SAD": "sad",
+}
+# Reported by users of CREMA-D; they decode, at least in part.
+CREMA_D_DOUBTFUL = {
+    "1076_MTI_NEU_XX": "reported as damaged",
+    "1076_MTI_SAD_XX": "reported as damaged",
+    "1064_TIE_SAD_XX": "reported as damaged",
+    "1064_IEO_DIS_MD": "a minute long, where a sentence takes three seconds",
 }
 VIDEO_ENDINGS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".flv", ".m4v", ".mpg")
 
@@ -113,23 +128,103 @@ def folder(root: str | os.PathLike) -> list[Clip]:
     """List your own videos, laid out as ``root/<label>/<subject>_<anything>.mp4``.
 
     Args:
-        root: the folder that holds one folder per label.
+        root: the folder that holds one folder per label, or a folder around that one.
 
     Returns:
         Clips ordered by path.
 
     Raises:
         FileNotFoundError: ``root`` is not a folder.
-        ValueError: no video below ``root``, or one whose name has no subject.
+        ValueError: no video below ``root``, or one that is out of place or has no subject.
     """
+    paths = [path for path, _ in _matches(root, ".+", "happy/anna_01.mp4")]
+    # A zip may have been unpacked into folders of its own: then what all labels lie in is the root.
+    root, around = Path(root), {path.parent.parent for path in paths}
+    if len(around) == 1 and root in next(iter(around)).parents:
+        (root,) = around
     clips = []
-    for path, _ in _matches(root, ".+", "happy/anna_01.mp4"):
+    for path in paths:
         subject, underscore, _ = path.stem.partition("_")
-        label = path.relative_to(root).parts[:-1]
-        if not (subject and underscore and len(label) == 1):
+        if not (subject and underscore and path.parent.parent == root):
             raise ValueError(f"{path}: expected {root}/<label>/<subject>_<anything>{path.suffix}")
-        clips.append(Clip(path, label[0], subject))
+        clips.append(Clip(path, path.parent.name, subject))
     return clips
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `describe` found; ``print`` shows it as a table.
+
+    Attributes:
+        clips: those that can be read, in order.
+        frames: of each, the number of frames that decode.
+        seconds: of each, its length; 0.0 where the file does not state its frame rate.
+        unreadable: the other clips, each with the reason.
+        doubtful: clips that can be read and still deserve a look, each with the reason.
+    """
+
+    clips: list[Clip]
+    frames: list[int]
+    seconds: list[float]
+    unreadable: list[tuple[Clip, str]]
+    doubtful: list[tuple[Clip, str]]
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.clips)} clips of {len({c.subject for c in self.clips})} subjects"]
+        if self.clips:
+            lines += [
+                f"frames:  {_range(self.frames, '.0f')}",
+                f"seconds: {_range(self.seconds, '.1f')}",
+                "",
+                *_table(self.clips),
+            ]
+        for name in ("unreadable", "doubtful"):
+            if found := getattr(self, name):
+                # The reason names the file wherever the error did.
+                lines += ["", f"{len(found)} {name}:", *(f"  {reason}" for _, reason in found)]
+        return "\n".join(lines)
+
+
+def describe(
+    clips: Iterable[Clip],
+    check: Callable[[Path], object] | None = None,
+    *,
+    progress: bool = False,
+) -> Description:
+    """Decode every clip once, count, and list what cannot be read, with the reason.
+
+    Nothing is left out anywhere unless you go on with the ``clips`` of the result.
+
+    Args:
+        clips: what to look at.
+        check: called with each path as well, on several threads; a clip for which it raises a
+            ``VideoError`` counts as unreadable. `ClipDataset.fetch` checks for a face and fills
+            the cache, where the data set has these.
+        progress: show a progress bar.
+
+    Returns:
+        Counts by emotion and subject, lengths, and troubles.
+    """
+    clips = list(clips)
+    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # told as doubtful
+        found = list(
+            tqdm(
+                pool.map(lambda clip: _look(clip, check), clips),
+                total=len(clips),
+                unit="clip",
+                disable=not progress,
+            )
+        )
+    both = list(zip(clips, found, strict=True))
+    good = [(clip, info) for clip, info in both if isinstance(info, video.Info)]
+    return Description(
+        clips=[clip for clip, _ in good],
+        frames=[info.num_frames for _, info in good],
+        seconds=[info.num_frames / info.fps if info.fps > 0 else 0.0 for _, info in good],
+        unreadable=[(clip, info) for clip, info in both if isinstance(info, str)],
+        doubtful=[(clip, doubt) for clip, info in good if (doubt := _doubt(clip, info))],
+    )
 
 
 def split_by_subject(
@@ -216,10 +311,13 @@ class ClipDataset(Dataset):
         transform: uint8 ``[T, C, H, W]`` to the same, such as `augment.preset`.
         classes: the label names in order; None takes those of ``clips``, sorted. Give the
             training set's to the other sets.
+        crop: cuts every clip to its face; None keeps the frame.
+        cache: a folder in which decoded clips are kept, see `ClipCache`; None decodes each time.
 
     Attributes:
         clips: the clips, as a list.
         classes: label names; an item's label indexes it.
+        crop: as given.
         targets: the label index of every clip.
 
     Raises:
@@ -235,6 +333,8 @@ class ClipDataset(Dataset):
         sampler: Callable[[int, int], Sequence[int]] = samplers.uniform,
         transform: Callable[[Tensor], Tensor] | None = None,
         classes: Sequence[str] | None = None,
+        crop: FaceCrop | None = None,
+        cache: str | os.PathLike | None = None,
     ) -> None:
         self.clips = list(clips)
         if not self.clips:
@@ -248,21 +348,33 @@ class ClipDataset(Dataset):
         labels = {clip.label for clip in self.clips}
         self.classes = sorted(labels) if classes is None else list(classes)
         if unknown := sorted(labels.difference(self.classes)):
-            raise ValueError(f"labels {unknown} are not among the classes {self.classes}")
+            raise ValueError(
+                f"labels {unknown} are not among the classes {self.classes}: leave these clips "
+                "out, or fine-tune the model on the new labels"
+            )
+        self.crop = crop
+        if cache is not None:
+            self._read = ClipCache(cache, crop).read
+        else:
+            self._read = video.read if crop is None else crop.read
         self.targets = [self.classes.index(clip.label) for clip in self.clips]
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        frames = video.read(
-            self.clips[index].path,
-            indices=lambda num_frames: self.sampler(num_frames, self.clip_len),
-            size=(self.size, self.size),
-        )
+        frames = self.fetch(self.clips[index].path)
         if self.transform is not None:
             frames = self.transform(frames)
         return normalize(frames), self.targets[index]
+
+    def fetch(self, path: str | os.PathLike) -> Tensor:
+        """The frames of any video as this set serves them, before transform: uint8 [T, C, H, W]."""
+        return self._read(
+            path,
+            indices=lambda num_frames: self.sampler(num_frames, self.clip_len),
+            size=(self.size, self.size),
+        )
 
 
 def normalize(frames: Tensor) -> Tensor:
@@ -289,6 +401,57 @@ def _matches(
     if not found:
         raise ValueError(f"{root}: no video below it is named like {example}")
     return found
+
+
+def _look(clip: Clip, check: Callable[[Path], object] | None) -> video.Info | str:
+    """What is in a file, or why it cannot be read."""
+    try:
+        if check is not None:
+            check(clip.path)
+        return video.probe(clip.path)
+    except video.VideoError as error:
+        return str(error)
+
+
+def _doubt(clip: Clip, info: video.Info) -> str | None:
+    if info.missing:
+        return f"{clip.path}: cut short, {info.missing} frames after {info.num_frames} are missing"
+    if known := CREMA_D_DOUBTFUL.get(clip.path.stem.upper()):
+        return f"{clip.path}: {known}"
+    return None
+
+
+def _range(values: Sequence[float], how: str) -> str:
+    return f"{min(values):{how}} to {max(values):{how}}, median {median(values):{how}}"
+
+
+def _table(clips: Sequence[Clip]) -> list[str]:
+    """Clips by subject (down) and label (across); neighbours with equal counts share a row."""
+    counts = Counter((clip.subject, clip.label) for clip in clips)
+    labels = sorted({clip.label for clip in clips})
+    rows = [
+        (subject, [counts[subject, label] for label in labels])
+        for subject in sorted({clip.subject for clip in clips})
+    ]
+    body = []
+    for row, group in groupby(rows, key=lambda item: item[1]):
+        names = [subject for subject, _ in group]
+        name = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)}), each"
+        body.append((name, row))
+    body.append(("all", [sum(column) for column in zip(*(row for _, row in rows), strict=True)]))
+    first = max(len("subject"), *(len(name) for name, _ in body))
+    widths = [max(len(label), 5) + 2 for label in labels]
+    header = "subject".ljust(first) + "".join(
+        label.rjust(width) for label, width in zip(labels, widths, strict=True)
+    )
+    return [
+        header,
+        *(
+            name.ljust(first)
+            + "".join(f"{count:>{width}}" for count, width in zip(row, widths, strict=True))
+            for name, row in body
+        ),
+    ]
 
 
 def _subjects(clips: Sequence[Clip]) -> list[str]:

@@ -18,6 +18,8 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import cv2  # reads both variables once, at import
 
+Box = tuple[int, int, int, int]  # top, left, height, width, in pixels
+
 _TIMEOUT_MS = 2000  # to open, and for one frame: a damaged file can keep FFmpeg searching
 _LFS = b"version https://git-lfs"
 
@@ -35,12 +37,14 @@ class Info:
         fps: frames per second, as the file states it (0.0 where it does not).
         height: pixels, ``H``, after the rotation the file asks for.
         width: pixels, ``W``, likewise.
+        missing: frames that the file promises and that do not decode, where it is cut short.
     """
 
     num_frames: int
     fps: float
     height: int
     width: int
+    missing: int = 0
 
 
 def probe(path: str | os.PathLike) -> Info:
@@ -56,14 +60,15 @@ def probe(path: str | os.PathLike) -> Info:
             if not num_frames:
                 height, width = frame.shape[:2]
             num_frames += 1
-        _check_count(path, capture, num_frames)
-    return Info(num_frames, fps, height, width)
+        missing = _check_count(path, capture, num_frames)
+    return Info(num_frames, fps, height, width, missing)
 
 
 def read(
     path: str | os.PathLike,
     indices: Sequence[int] | Callable[[int], Sequence[int]] | None = None,
     size: tuple[int, int] | None = None,
+    box: Box | None = None,
 ) -> Tensor:
     """Decode a video.
 
@@ -75,6 +80,7 @@ def read(
             that names them, given the number of frames; or None for every frame.
         size: ``(H, W)`` in pixels. A frame of another shape is cut to it around the centre,
             then scaled, so that a face is never stretched. None keeps the video's own size.
+        box: the part of each frame to take, before ``size``; None takes all of it.
 
     Returns:
         ``[T, C, H, W]``, uint8, RGB, with ``T = len(indices)``.
@@ -92,7 +98,7 @@ def read(
         num_frames = 0
         for frame in _frames(capture):
             if listed is None or num_frames in listed:
-                kept[num_frames] = _resize(frame, size)
+                kept[num_frames] = resize(frame, size, box)
             num_frames += 1
         _check_count(path, capture, num_frames)
     if callable(indices):
@@ -106,6 +112,33 @@ def read(
     frames = np.stack([kept[index] for index in (kept if listed is None else listed)])
     # BGR to RGB, and channels first: in NumPy, for small copies are no work for several threads.
     return torch.from_numpy(np.ascontiguousarray(frames[..., ::-1].transpose(0, 3, 1, 2)))
+
+
+def stream(path: str | os.PathLike) -> Iterator[tuple[float, np.ndarray]]:
+    """Decode a video frame by frame: what is too long for memory can be gone through.
+
+    Yields:
+        The time at which the frame is shown, in seconds from the first one's, and the frame:
+        ``[H, W, C]``, uint8, RGB. Times are the file's own where it has them, so they are right
+        for a variable frame rate too.
+
+    Raises:
+        VideoError: the file is missing, unreadable or has no frames.
+    """
+    with _open(path) as capture:
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        num_frames, begin, seconds = 0, 0.0, 0.0
+        for frame in _frames(capture):
+            stated = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if num_frames == 0:
+                begin = stated
+            elif stated - begin > seconds:
+                seconds = stated - begin
+            elif fps > 0:
+                seconds += 1 / fps
+            yield seconds, frame[..., ::-1]
+            num_frames += 1
+        _check_count(path, capture, num_frames)
 
 
 def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> None:
@@ -154,6 +187,23 @@ def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> N
             part.unlink()
 
 
+def resize(frame: np.ndarray, size: tuple[int, int] | None, box: Box | None = None) -> np.ndarray:
+    """Take ``box`` from ``[H, W, C]``, cut it around its centre to the shape of ``size``, scale."""
+    if box is not None:
+        top, left, height, width = box
+        frame = frame[top : top + height, left : left + width]
+    if size is None:
+        return frame
+    height, width = frame.shape[:2]
+    cut_h = min(height, max(1, round(width * size[0] / size[1])))
+    cut_w = min(width, max(1, round(height * size[1] / size[0])))
+    top, left = (height - cut_h) // 2, (width - cut_w) // 2
+    frame = frame[top : top + cut_h, left : left + cut_w]
+    shrinks = size[0] < cut_h or size[1] < cut_w
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(frame, (size[1], size[0]), interpolation=how)
+
+
 def _is_size(size: object) -> bool:
     return (
         isinstance(size, Sequence)
@@ -198,7 +248,8 @@ def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
         yield frame
 
 
-def _check_count(path: str | os.PathLike, capture: cv2.VideoCapture, num_frames: int) -> None:
+def _check_count(path: str | os.PathLike, capture: cv2.VideoCapture, num_frames: int) -> int:
+    """How many frames are missing; warns where some are."""
     if num_frames == 0:
         raise VideoError(f"{path}: no frame could be decoded; the file is damaged or only audio")
     stated = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -207,6 +258,8 @@ def _check_count(path: str | os.PathLike, capture: cv2.VideoCapture, num_frames:
         warnings.warn(
             f"{path}: cut short or damaged, {num_frames} of {stated} frames decode", stacklevel=3
         )
+        return stated - num_frames
+    return 0
 
 
 def _reason(path: Path) -> str:
@@ -216,17 +269,3 @@ def _reason(path: Path) -> str:
         if file.read(len(_LFS)) == _LFS:
             return "a Git LFS pointer, not the video itself; fetch it with `git lfs pull`"
     return "cannot be opened; the file is damaged or not a video"
-
-
-def _resize(frame: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """Cut ``[H, W, C]`` around its centre to the shape of ``size``, then scale it."""
-    if size is None:
-        return frame
-    height, width = frame.shape[:2]
-    cut_h = min(height, max(1, round(width * size[0] / size[1])))
-    cut_w = min(width, max(1, round(height * size[1] / size[0])))
-    top, left = (height - cut_h) // 2, (width - cut_w) // 2
-    frame = frame[top : top + cut_h, left : left + cut_w]
-    shrinks = size[0] < cut_h or size[1] < cut_w
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(frame, (size[1], size[0]), interpolation=how)

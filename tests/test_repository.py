@@ -19,12 +19,18 @@ MAY_IMPORT = {
     "sampler": set(),
     "video": set(),
     "augment": set(),
-    "datasets": {"video", "sampler"},
+    "crops": {"video"},
+    "cache": {"video", "crops"},
+    "datasets": {"video", "sampler", "crops", "cache"},
     "model": {"sampler"},
     "trainer": {"model"},
+    "evaluation": {"trainer", "datasets"},
+    "explain": {"model", "datasets", "video", "sampler", "crops"},
+    "export": {"model", "trainer", "datasets"},
     "faces": {"video", "datasets"},
     "doctor": {"_torchvision", "video"},
 }
+TOOLS = {"_torchvision", "doctor", "faces"}  # beside a clip's way from file to score
 
 
 def imports_of_ours(path):
@@ -48,9 +54,9 @@ def test_the_permute_happens_in_one_place():
     assert text.count(".permute(") == 1
 
 
-def test_floors_one_to_three_stay_small():
+def test_what_a_clip_passes_through_stays_small():
     lines = 0
-    for room in MAY_IMPORT:
+    for room in MAY_IMPORT.keys() - TOOLS:
         source = (PACKAGE / f"{room}.py").read_text()
         tree = ast.parse(source)
         documented = (ast.Module, ast.ClassDef, ast.FunctionDef)

@@ -824,5 +824,7 @@ def test_checking_the_gradients_leaves_no_trace_in_training(begin, folder, monke
 
 
 def test_an_unknown_precision_is_named():
-    with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, got 'float16'"):
+    with pytest.raises(
+        ValueError, match="precision must be one of float32, bfloat16, got 'float16'"
+    ):
         TrainConfig(precision="float16")

@@ -71,8 +71,10 @@ def save(
     with av.open(HERE / name, "w", options=flags) as out:
         streams = []
         if len(frames):
-            # x264's mbtree makes other bytes at every run; B-frames at varying rates, a wrong length.
-            options = {"crf": str(quality), "g": "10", "mbtree": "0"} | ({"bf": "0"} if times else {})
+            options = {"crf": str(quality), "g": "10"}
+            options["mbtree"] = "0"  # with it, x264 writes other bytes at every run
+            if times:
+                options["bf"] = "0"  # with B-frames, the file would state too short a duration
             video = out.add_stream(codec, rate=25, options=options)
             video.height, video.width = frames[0].shape[:2]
             video.pix_fmt = "yuv420p"
@@ -99,7 +101,7 @@ def save(
 
 
 def main() -> None:
-    left, large, small = (50, 64, 104), (44, 58, 112), (126, 76, 76)
+    left, large, small = (50, 64, 104), (44, 58, 112), (145, 70, 88)
     save("h264.mp4", film(20, left), sound=RATE * 20 // 25)
     save("vp9_odd.webm", film(12, left, size=(121, 161)), "libvpx-vp9", 36)
     upright = film(12, (48, 66, 96), size=SIZE[::-1])
@@ -107,7 +109,7 @@ def main() -> None:
     vfr = [20 * i for i in range(10)] + [300 + 120 * i for i in range(10)]
     save("vfr.mp4", film(20, left), times=vfr)
     save("no_face.mp4", film(12))
-    save("two_faces.mp4", film(8, small, large))
+    save("two_faces.mp4", film(8, small, large, size=(120, 200)))
     save("audio_only.mp4", sound=RATE)
     save("late_face.mp4", film(24)[:8] + film(24, left)[8:])
     save("truncated.mp4", film(20, left))

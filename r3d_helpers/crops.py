@@ -1,0 +1,192 @@
+"""Where the face is: one square per clip, so that the crop itself never moves."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from . import video
+from .video import Box, VideoError
+
+Detector = Callable[[np.ndarray], Sequence[Sequence[float]]]  # RGB frame to (x, y, w, h) of faces
+
+_LOOK_SIZE = 320  # pixels of the shorter side at which a frame is searched
+_SMALLEST = 8  # a face is at least one part in so many of the shorter side
+_SEEN = 0.25  # share of the frames looked at that must show a face; single hits are mistakes
+
+
+class NoFaceError(VideoError):
+    """A video shows no face, or too seldom; names the file."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where `FaceCrop.track` saw the largest face of a video.
+
+    Attributes:
+        height: of a frame, pixels.
+        width: likewise.
+        seconds: when each frame that was looked at is shown.
+        faces: of each, the face as ``(x, y, width, height)`` in pixels, or None.
+    """
+
+    height: int
+    width: int
+    seconds: list[float]
+    faces: list[tuple[float, float, float, float] | None]
+
+
+@dataclass(frozen=True)
+class FaceCrop:
+    """Cut one square around the largest face, the same for every frame of a clip.
+
+    Every few frames the face is looked for; the square lies at the median of what was found, so a
+    single miss or a passer-by does not move it, and the head's own motion stays in the picture.
+
+    Args:
+        no_face: what to do with a clip without a face: ``"error"``: raise `NoFaceError`.
+            ``"centre"``: take the largest square around the centre.
+        margin: added on each side, as a share of the face's size.
+        every: frames from one look to the next.
+        detector: None: OpenCV's own Haar cascade for frontal faces. Or a path to the ONNX file of
+            ``cv2.FaceDetectorYN`` (YuNet), which copes with turned heads and poor light.
+
+    Raises:
+        ValueError: a setting out of range, or a detector file that OpenCV cannot load.
+        FileNotFoundError: no such detector file.
+
+    Source: Viola and Jones 2001 (Haar cascades); Wu et al. 2023 (YuNet).
+    """
+
+    no_face: str = "error"
+    margin: float = 0.3
+    every: int = 5
+    detector: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.no_face not in ("error", "centre"):
+            raise ValueError(f"no_face must be 'error' or 'centre', got {self.no_face!r}")
+        if not 0 <= self.margin < 10:
+            raise ValueError(f"margin must lie in [0, 10), got {self.margin!r}")
+        if self.every < 1:
+            raise ValueError(f"every must be 1 or more, got {self.every!r}")
+        if self.detector is not None:
+            _yunet(self.detector)
+
+    @property
+    def key(self) -> str:
+        """The settings and the detector's content, in a few characters that stand for both."""
+        settings = asdict(self)
+        if self.detector is not None:
+            settings["detector"] = hashlib.sha256(Path(self.detector).read_bytes()).hexdigest()
+        return repr(sorted(settings.items()))
+
+    def read(
+        self,
+        path: str | os.PathLike,
+        indices: Sequence[int] | Callable[[int], Sequence[int]] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Decode the face of a video, as `video.read` decodes all of it.
+
+        Raises:
+            NoFaceError: no face, and ``no_face`` is ``"error"``.
+            VideoError: as `video.read`.
+        """
+        return video.read(path, indices, size, self.square(self.track(path), path))
+
+    def track(self, path: str | os.PathLike) -> Track:
+        """Look for the largest face in every few frames of a video."""
+        find = _haar() if self.detector is None else _yunet(self.detector)
+        seconds, faces = [], []
+        for number, (second, frame) in enumerate(video.stream(path)):
+            if number % self.every == 0:
+                seconds.append(second)
+                faces.append(_largest(find, frame))
+                height, width = frame.shape[:2]
+        return Track(height, width, seconds, faces)
+
+    def square(
+        self,
+        track: Track,
+        path: str | os.PathLike,
+        begin: float = 0.0,
+        end: float = float("inf"),
+    ) -> Box:
+        """The square for the clip from ``begin`` to ``end``, in seconds.
+
+        Raises:
+            NoFaceError: no face there, and ``no_face`` is ``"error"``.
+        """
+        looks = list(zip(track.seconds, track.faces, strict=True))
+        # A stretch between two looks has the nearer one.
+        middle = (begin + min(end, track.seconds[-1])) / 2
+        inside = [face for second, face in looks if begin <= second <= end]
+        inside = inside or [min(looks, key=lambda look: abs(look[0] - middle))[1]]
+        seen = [face for face in inside if face is not None]
+        if len(seen) < max(1, _SEEN * len(inside)):
+            if self.no_face == "error":
+                raise NoFaceError(
+                    f"{path}: a face in {len(seen)} of {len(inside)} frames looked at; cut the "
+                    "video to the face, or choose what to do without one (no_face)"
+                )
+            return _square(track, track.width / 2, track.height / 2, float("inf"))
+        x, y, w, h = (median(values) for values in zip(*seen, strict=True))
+        return _square(track, x + w / 2, y + h / 2, max(w, h) * (1 + 2 * self.margin))
+
+
+def _square(track: Track, x: float, y: float, side: float) -> Box:
+    """A square around a point, moved and shrunk to lie within the frame."""
+    side = max(1, round(min(side, track.height, track.width)))
+    top = min(max(0, round(y - side / 2)), track.height - side)
+    left = min(max(0, round(x - side / 2)), track.width - side)
+    return top, left, side, side
+
+
+def _largest(find: Detector, frame: np.ndarray) -> tuple[float, float, float, float] | None:
+    """The largest face of an RGB frame ``[H, W, C]``, in the frame's own pixels."""
+    scale = min(4.0, _LOOK_SIZE / min(frame.shape[:2]))
+    small = cv2.resize(np.ascontiguousarray(frame), None, fx=scale, fy=scale)
+    faces = find(small)
+    if len(faces) == 0:
+        return None
+    largest = max(faces, key=lambda face: face[2] * face[3])
+    return tuple(float(value) / scale for value in largest[:4])
+
+
+def _haar() -> Detector:
+    # Made anew for each video: a cascade is not safe to share between threads.
+    cascade = cv2.CascadeClassifier(
+        os.path.join(cv2.data.haarcascades, "haarcascade_frontalface_default.xml")
+    )
+
+    def find(frame: np.ndarray) -> Sequence[Sequence[float]]:
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        least = min(grey.shape) // _SMALLEST
+        return cascade.detectMultiScale(grey, 1.1, 5, minSize=(least, least))
+
+    return find
+
+
+def _yunet(path: str | os.PathLike) -> Detector:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no face detector at {path}; leave it out for the Haar cascade")
+    try:
+        network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), score_threshold=0.7)
+    except cv2.error as error:
+        raise ValueError(
+            f"{path}: not a face detector that OpenCV's FaceDetectorYN loads"
+        ) from error
+
+    def find(frame: np.ndarray) -> Sequence[Sequence[float]]:
+        network.setInputSize((frame.shape[1], frame.shape[0]))
+        _, faces = network.detect(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        return [] if faces is None else faces
+
+    return find
