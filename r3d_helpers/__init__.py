@@ -12,10 +12,15 @@ __version__ = "0.1.0"
 
 _SUBMODULES = (
     "augment",
+    "cache",
     "classroom",
+    "crops",
     "datasets",
     "doctor",
+    "evaluation",
     "experiments",
+    "explain",
+    "export",
     "faces",
     "model",
     "sampler",

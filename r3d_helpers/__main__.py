@@ -1,11 +1,20 @@
-"""The few commands: ``python -m r3d_helpers doctor | faces | train | evaluate | experiment``."""
+"""The few commands: ``python -m r3d_helpers COMMAND``; ``--help`` lists them."""
 
 import argparse
+import csv
+import os
+import signal
 import sys
+import warnings
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import doctor
+
+if TYPE_CHECKING:  # imported late, so that `doctor` runs where these cannot be
+    from . import crops, datasets, evaluation, explain
 
 READERS = ("ravdess", "crema_d", "folder")
 EXPERIMENT_OPTIONS = {
@@ -37,6 +46,10 @@ EXPERIMENTS = {
 }
 
 
+class Stopped(Exception):
+    """SIGTERM: by torchrun, when another process has died, or by a cluster's scheduler."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 for a failed check, 2 for a bad argument."""
     parser = argparse.ArgumentParser(prog="python -m r3d_helpers", description=__doc__)
@@ -53,6 +66,11 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("--seed", type=int, default=0, help="other actors (%(default)s)")
     add.set_defaults(run=_faces)
 
+    add = commands.add_parser("describe", help="count the clips of a folder and read each of them")
+    add.add_argument("root", type=Path, help="folder of videos")
+    add.add_argument("--reader", choices=READERS, default="ravdess", help="(%(default)s)")
+    add.set_defaults(run=_describe)
+
     add = commands.add_parser("train", help="train on a folder of clips, or go on with a run")
     _data_arguments(add)
     add.add_argument("--out", type=Path, required=True, help="the run's folder")
@@ -61,19 +79,29 @@ def main(argv: list[str] | None = None) -> int:
         action="store_true",
         help="go on with the run in --out; repeat the other arguments as they were",
     )
+    add.add_argument("--folds", type=int, help="one run per fold of the subjects, scores pooled")
+    add.add_argument("--views", type=int, default=1, help="clips per test video (%(default)s)")
     add.add_argument("--seed", type=int, default=0, help="of split and training (%(default)s)")
-    add.add_argument("--clip-len", type=int, default=16, help="frames per clip (%(default)s)")
-    add.add_argument("--size", type=int, default=112, help="pixels (%(default)s)")
-    add.add_argument("--se", choices=("output", "residual", "none"), default="output")
-    add.add_argument("--se-init", choices=("default", "identity"), default="identity")
-    add.add_argument("--dropout", type=float, default=0.5, help="(%(default)s)")
+    add.add_argument("--from", dest="start", type=Path, help="fine-tune this checkpoint")
+    add.add_argument("--clip-len", type=int, help="frames per clip (16, or as in --from)")
+    add.add_argument("--size", type=int, help="pixels (112, or as in --from)")
+    add.add_argument("--se", choices=("output", "residual", "none"), help="(output)")
+    add.add_argument("--se-init", choices=("default", "identity"), help="(identity)")
+    add.add_argument("--dropout", type=float, help="(0.5, or as in --from)")
     add.add_argument("--weights", help="KINETICS400_V1, or a file; random without")
+    stages = ("none", "stem", "layer1", "layer2", "layer3", "layer4")
+    add.add_argument("--freeze", choices=stages, default="none", help="up to this stage")
+    add.add_argument(
+        "--layer-decay", type=float, default=1.0, help="of lr, per stage (%(default)s)"
+    )
     add.add_argument("--augment", choices=("none", "light", "strong"), default="light")
     add.add_argument("--mix", choices=("none", "mixup", "cutmix"), default="none")
     add.add_argument("--epochs", type=int, default=10, help="(%(default)s)")
-    add.add_argument("--batch-size", type=int, default=16, help="(%(default)s)")
+    add.add_argument("--batch-size", type=int, default=16, help="of all processes (%(default)s)")
+    add.add_argument("--micro-batch", type=int, help="clips per forward pass (a process's share)")
     add.add_argument("--lr", type=float, default=6e-4, help="(%(default)s)")
     add.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    add.add_argument("--channels-last", action="store_true", help="memory layout for GPUs")
     add.add_argument("--class-weights", action="store_true", help="weight rare classes more")
     add.add_argument("--ema", type=float, default=0.0, help="decay, 0 for none (%(default)s)")
     add.add_argument("--num-workers", type=int, default=0, help="loading processes (%(default)s)")
@@ -83,13 +111,29 @@ def main(argv: list[str] | None = None) -> int:
     _data_arguments(add)
     add.add_argument("--checkpoint", type=Path, required=True, help="a run's best.safetensors")
     add.add_argument("--all", action="store_true", help="also the subjects it was trained with")
+    add.add_argument("--views", type=int, default=1, help="clips per video (%(default)s)")
     add.set_defaults(run=_evaluate)
+
+    add = commands.add_parser("predict", help="what a trained model says of videos, over time")
+    add.add_argument("videos", type=Path, nargs="+", help="video files")
+    add.add_argument("--checkpoint", type=Path, required=True, help="a run's best.safetensors")
+    _crop_arguments(add, ("error", "centre"))
+    add.add_argument("--window", type=float, default=3.0, help="seconds (%(default)s)")
+    add.add_argument("--step", type=float, default=1.0, help="seconds (%(default)s)")
+    add.add_argument("--out", type=Path, help="write every window's probabilities to this CSV file")
+    add.add_argument("--figures", type=Path, help="draw time line and Grad-CAM into this folder")
+    add.set_defaults(run=_predict)
+
+    add = commands.add_parser("export", help="write a trained model for use elsewhere")
+    add.add_argument("format", choices=("hub", "onnx", "torch"), help="what to write")
+    add.add_argument("--checkpoint", type=Path, required=True, help="a run's best.safetensors")
+    add.add_argument("--out", type=Path, required=True, help="file; for the hub a folder")
+    add.set_defaults(run=_export)
 
     add = commands.add_parser("experiment", help="make the long runs behind a lesson, or go on")
     _experiment_arguments(add)
 
     args = parser.parse_args(argv)
-    # Imported late, so that `doctor` runs where these cannot be.
     errors: tuple[type[Exception], ...] = (ValueError, OSError, FloatingPointError)
     if args.command != "doctor":
         from .video import VideoError
@@ -100,11 +144,36 @@ def main(argv: list[str] | None = None) -> int:
     except errors as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (RuntimeError, Stopped) as error:
+        if not (isinstance(error, Stopped) or _is_lost_connection(error)):
+            raise
+        reason = "told to stop" if isinstance(error, Stopped) else "another process has ended"
+        print(
+            f"error: {reason}; the epochs that are finished are saved: give the same command "
+            "again with --resume",
+            file=sys.stderr,
+        )
+        return 2
 
 
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", type=Path, help="folder of videos")
     parser.add_argument("--reader", choices=READERS, default="ravdess", help="(%(default)s)")
+    _crop_arguments(parser, ("error", "centre", "skip"))
+    parser.add_argument("--cache", type=Path, help="folder to keep decoded clips in")
+    parser.add_argument(
+        "--skip-unreadable", action="store_true", help="leave unreadable clips out, and say which"
+    )
+
+
+def _crop_arguments(parser: argparse.ArgumentParser, no_face: Sequence[str]) -> None:
+    parser.add_argument(
+        "--crop", choices=("none", "face"), help="cut to the face (none, or as in the checkpoint)"
+    )
+    parser.add_argument("--no-face", choices=no_face, default="error", help="(%(default)s)")
+    parser.add_argument(
+        "--face-model", help="ONNX file of OpenCV's FaceDetectorYN; a Haar cascade without"
+    )
 
 
 def _experiment_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,67 +202,211 @@ def _faces(args: argparse.Namespace) -> int:
     return 0
 
 
-def _train(args: argparse.Namespace) -> int:
-    import torch
-
-    from . import augment, datasets, model, sampler, trainer
+def _describe(args: argparse.Namespace) -> int:
+    from . import datasets
 
     clips = getattr(datasets, args.reader)(args.root)
-    train, val, test = datasets.train_val_test(clips, seed=args.seed)
-    print(f"{len(train)} clips to train, {len(val)} to validate, {len(test)} to test")
-    shape = {"clip_len": args.clip_len, "size": args.size}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a clip that is cut short is told as doubtful
+        print(datasets.describe(clips, progress=True))
+    return 0
+
+
+def _train(args: argparse.Namespace) -> int:
+    import torch
+    from accelerate import PartialState
+
+    from . import datasets, evaluation, trainer
+
+    signal.signal(signal.SIGTERM, _stop)
+    process = PartialState(cpu=not torch.cuda.is_available())
+    about: dict = {}
+    if args.start is not None:
+        about = trainer.load(args.start)[1]
+        for name in ("se", "se_init", "weights"):
+            if getattr(args, name) is not None:
+                flag = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{flag} does not go with --from: the checkpoint says it")
+    known = {"clip_len": 16, "dropout": 0.5, **about.get("model", {})}
+    shape = {
+        "clip_len": known["clip_len"] if args.clip_len is None else args.clip_len,
+        "size": (about.get("size") or 112) if args.size is None else args.size,
+        "crop": _crop(args, about),
+        "cache": args.cache,
+    }
+    args.dropout = known["dropout"] if args.dropout is None else args.dropout
+    with process.main_process_first():  # it fills the cache, the others find it filled
+        clips = _clips(args, shape)
+    shape["classes"] = sorted({clip.label for clip in clips})
+    if args.folds is None:
+        splits = [(args.out, datasets.train_val_test(clips, seed=args.seed))]
+    else:
+        splits = [
+            (
+                args.out / f"fold-{number}",
+                (*datasets.split_by_subject(rest, 0.15, args.seed), test),
+            )
+            for number, (rest, test) in enumerate(datasets.subject_folds(clips, args.folds), 1)
+        ]
+    for out, split in splits:
+        if not (args.resume and args.folds and (out / "predictions.csv").exists()):
+            _fit(args, out, *split, shape)
+    if args.folds and _is_main_process():
+        parts = [evaluation.read_predictions(out / "predictions.csv") for out, _ in splits]
+        logits, targets, subjects, classes = zip(*parts, strict=True)
+        print(f"\nall {args.folds} folds together:")
+        print(_pooled(logits, targets, subjects, classes[0], args.views))
+    process.destroy_process_group()
+    return 0
+
+
+def _fit(
+    args: argparse.Namespace,
+    out: Path,
+    train: "list[datasets.Clip]",
+    val: "list[datasets.Clip]",
+    test: "list[datasets.Clip]",
+    shape: dict,
+) -> None:
+    """Train one run, score it on ``test``, and write its model card."""
+    import torch
+
+    from . import augment, datasets, evaluation, model, sampler, trainer
+
     train_set = datasets.ClipDataset(
         train,
         **shape,
         sampler=partial(sampler.jitter, generator=None),
         transform=augment.preset(args.augment),
-        classes=sorted({clip.label for clip in clips}),
     )
-    val_set = datasets.ClipDataset(val, **shape, classes=train_set.classes)
-    if args.resume:
-        run = trainer.Trainer.resume(args.out)
+    val_set, test_set = (datasets.ClipDataset(part, **shape) for part in (val, test))
+    if args.resume and (args.folds is None or (out / "last.safetensors").exists()):
+        run = trainer.Trainer.resume(out)
     else:
         torch.manual_seed(args.seed)
-        net = model.R3DEmotion(
-            len(train_set.classes),
-            clip_len=args.clip_len,
-            se=None if args.se == "none" else args.se,
-            se_init=args.se_init,
-            dropout=args.dropout,
-            weights=args.weights,
-        )
-        config = trainer.TrainConfig(
-            epochs=args.epochs,
-            batch_size=args.batch_size,
-            lr=args.lr,
-            precision=args.precision,
-            class_weights=args.class_weights,
-            mix=args.mix,
-            ema=args.ema,
-            seed=args.seed,
-            num_workers=args.num_workers,
-        )
-        run = trainer.Trainer(net, config, args.out)
+        if args.start is None:
+            net = model.R3DEmotion(
+                len(shape["classes"]),
+                clip_len=shape["clip_len"],
+                se=None if args.se == "none" else args.se or "output",
+                se_init=args.se_init or "identity",
+                dropout=args.dropout,
+                weights=args.weights,
+            )
+        else:
+            changes = {"clip_len": shape["clip_len"], "dropout": args.dropout}
+            net, _ = trainer.load(args.start, shape["classes"], **changes)
+        names = set(trainer.TrainConfig.__dataclass_fields__) & set(vars(args))
+        config = trainer.TrainConfig(**{name: getattr(args, name) for name in names})
+        run = trainer.Trainer(net, config, out)
+    if _is_main_process():
+        print(f"{len(train)} clips to train, {len(val)} to validate, {len(test)} to test")
     run.fit(train_set, val_set)
-    test_set = datasets.ClipDataset(test, **shape, classes=train_set.classes)
-    _report(run.evaluate(test_set), test_set)
-    return 0
+    logits, targets = evaluation.predict(run, test_set, args.views)
+    if _is_main_process():
+        tested = evaluation.report(
+            *(logits, targets, [clip.subject for clip in test], shape["classes"], args.views)
+        )
+        print(tested)
+        about = {**run.about, "history": run.history}
+        card = evaluation.card(about, tested, f"{args.reader} in {args.root.resolve().name}")
+        (out / "README.md").write_text(card, encoding="utf-8")
+        evaluation.write_predictions(out / "predictions.csv", test_set, logits)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from . import datasets, trainer
+    from . import datasets, evaluation, trainer
 
     net, about = trainer.load(args.checkpoint)
-    clips = getattr(datasets, args.reader)(args.root)
-    if not args.all:
-        clips = [clip for clip in clips if clip.subject not in about["subjects"]]
-        if not clips:
-            raise ValueError(f"{args.root}: the model was trained with all its subjects; see --all")
-    dataset = datasets.ClipDataset(
-        clips, clip_len=net.clip_len, size=about["size"], classes=about["classes"]
-    )
-    config = trainer.TrainConfig(**about["train"])
-    _report(trainer.Trainer(net, config, args.checkpoint.parent).evaluate(dataset), dataset)
+    shape = {
+        "clip_len": net.clip_len,
+        "size": _size(args.checkpoint, about),
+        "crop": _crop(args, about),
+        "cache": args.cache,
+    }
+    seen = () if args.all else about["subjects"]
+    clips = _clips(args, shape, without=seen)
+    dataset = datasets.ClipDataset(clips, **shape, classes=about["classes"])
+    folder = args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent
+    run = trainer.Trainer(net, trainer.TrainConfig(**about["train"]), folder)
+    tested = evaluation.evaluate(run, dataset, args.views)
+    if _is_main_process():
+        print(tested)
+    return 0
+
+
+def _predict(args: argparse.Namespace) -> int:
+    from . import explain, trainer
+    from .video import VideoError
+
+    net, about = trainer.load(args.checkpoint)
+    size, crop = _size(args.checkpoint, about), _crop(args, about)
+    rows, failed = [], 0
+    for path in args.videos:
+        try:
+            line = explain.timeline(
+                *(net, path), size=size, window=args.window, step=args.step, crop=crop
+            )
+        except VideoError as error:  # the other videos are none the worse for it
+            print(f"error: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        print(f"{path}, {line.end[-1]:.1f} s")
+        ranked = sorted(zip(line.overall.tolist(), about["classes"], strict=True), reverse=True)
+        for share, name in ranked:
+            print(f"  {name:<12}{share:6.3f}")
+        if len(line.begin) > 1:
+            for begin, end, row in zip(line.begin, line.end, line.probabilities, strict=True):
+                share, best = row.max(0)
+                print(f"  {begin:6.1f} to {end:6.1f} s  {about['classes'][best]:<12}{share:6.3f}")
+        rows += [
+            [path, f"{begin:.3f}", f"{end:.3f}", *row]
+            for begin, end, row in zip(
+                line.begin, line.end, line.probabilities.tolist(), strict=True
+            )
+        ]
+        if args.figures is not None:
+            _draw(args.figures, path, net, about, line, crop)
+    if args.out is not None:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        with args.out.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["path", "begin", "end", *about["classes"]], *rows])
+    return 2 if failed else 0
+
+
+def _draw(
+    folder: Path,
+    path: Path,
+    net: object,
+    about: dict,
+    line: "explain.Timeline",
+    crop: "crops.FaceCrop | None",
+) -> None:
+    """The time line of a video, and what speaks for the surest window's answer."""
+    from . import datasets, explain
+    from .classroom import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = plots.timeline(line, about["classes"], title=path.name)
+    figure.savefig(folder / f"{path.stem}-timeline.png", dpi=120)
+    surest, target = divmod(int(line.probabilities.argmax()), len(about["classes"]))
+    begin, end = line.begin[surest], line.end[surest]
+    clip = explain.clip_at(net, path, begin, end, size=about["size"], crop=crop)
+    layer = "layer2"
+    cam = explain.grad_cam(net, datasets.normalize(clip), target, layer)
+    title = f"What speaks for {about['classes'][target]}, {begin:.1f} to {end:.1f} s ({layer})"
+    plots.heat(clip, {layer: cam}, title=title).savefig(folder / f"{path.stem}-cam.png", dpi=120)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from . import export
+
+    if args.format == "hub":
+        print(f"{export.hub(args.checkpoint, args.out)}: model.safetensors, config.json, README.md")
+        return 0
+    write = export.onnx if args.format == "onnx" else export.torch_program
+    error = write(args.checkpoint, args.out)
+    print(f"{args.out}: logits differ from the model's by {error:.1e} at most")
     return 0
 
 
@@ -215,12 +428,79 @@ def _experiment(args: argparse.Namespace) -> int:
     return 0
 
 
-def _report(scores: "trainer.Scores", dataset: "datasets.ClipDataset") -> None:  # noqa: F821
-    subjects = len({clip.subject for clip in dataset.clips})
-    print(f"{len(dataset)} clips of {subjects} subjects: ", end="")
-    print(f"UAR {scores.uar:.3f}, WAR {scores.war:.3f}, F1 {scores.f1:.3f}")
-    for name, row in zip(dataset.classes, scores.confusion.tolist(), strict=True):
-        print(f"  {name:<12}" + "".join(f"{count:>5}" for count in row))
+def _size(checkpoint: Path, about: dict) -> int:
+    if not (about["size"] and about["classes"]):
+        raise ValueError(f"{checkpoint}: was trained without ClipDataset and states no frame size")
+    return about["size"]
+
+
+def _crop(args: argparse.Namespace, about: dict) -> "crops.FaceCrop | None":
+    """The face crop that is asked for, or else the one that the checkpoint was made with."""
+    from .crops import FaceCrop
+
+    if args.crop == "none" or (args.crop is None and not about.get("crop")):
+        return None
+    settings = {} if args.crop == "face" else about["crop"]
+    if args.crop == "face" or args.no_face != "error":
+        settings = {**settings, "no_face": "error" if args.no_face == "skip" else args.no_face}
+    if args.face_model is not None:
+        settings = {**settings, "detector": args.face_model}
+    return FaceCrop(**settings)
+
+
+def _clips(
+    args: argparse.Namespace, shape: dict, without: Sequence[str] = ()
+) -> "list[datasets.Clip]":
+    """The clips to use; what is left out is asked for, and named."""
+    from . import datasets
+    from .crops import NoFaceError
+
+    clips = getattr(datasets, args.reader)(args.root)
+    clips = [clip for clip in clips if clip.subject not in without]
+    if not clips:
+        raise ValueError(f"{args.root}: the model was trained with all its subjects; see --all")
+    if not (args.cache or args.skip_unreadable or args.no_face == "skip"):
+        return clips
+    fetch = datasets.ClipDataset(clips, **shape).fetch
+    good, bad = datasets.readable(clips, fetch, progress=_is_main_process())
+    for _, error in bad:
+        no_face = isinstance(error, NoFaceError)
+        if not (args.no_face == "skip" if no_face else args.skip_unreadable):
+            wish = "--no-face skip" if no_face else "--skip-unreadable"
+            raise ValueError(f"{error}; {wish} leaves such clips out")
+        if _is_main_process():
+            print(f"left out: {error}", file=sys.stderr)
+    if not good:
+        raise ValueError(f"{args.root}: no clip is left")
+    return [clip for clip, _ in good]
+
+
+def _pooled(
+    logits: "Sequence", targets: "Sequence", subjects: "Sequence", classes: list[str], views: int
+) -> "evaluation.Report":
+    """The folds' predictions, scored as one: every subject was once a stranger."""
+    import torch
+
+    from . import evaluation
+
+    everybody = [subject for part in subjects for subject in part]
+    return evaluation.report(torch.cat(logits), torch.cat(targets), everybody, classes, views)
+
+
+def _stop(*_: object) -> None:
+    raise Stopped
+
+
+def _is_main_process() -> bool:
+    """Of several started by torchrun or accelerate, the one that speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _is_lost_connection(error: RuntimeError) -> bool:
+    """Whether a collective operation failed, as it does when another process has ended."""
+    words = ("gloo", "nccl", "connection closed by peer", "connection reset")
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    return several and any(word in str(error).lower() for word in words)
 
 
 if __name__ == "__main__":

@@ -32,12 +32,14 @@ class Track:
     Attributes:
         height: of a frame, pixels.
         width: likewise.
+        duration: when the last frame is shown, seconds.
         seconds: when each frame that was looked at is shown.
         faces: of each, the face as ``(x, y, width, height)`` in pixels, or None.
     """
 
     height: int
     width: int
+    duration: float
     seconds: list[float]
     faces: list[tuple[float, float, float, float] | None]
 
@@ -110,7 +112,7 @@ class FaceCrop:
                 seconds.append(second)
                 faces.append(_largest(find, frame))
                 height, width = frame.shape[:2]
-        return Track(height, width, seconds, faces)
+        return Track(height, width, second, seconds, faces)
 
     def square(
         self,
@@ -152,7 +154,7 @@ def _square(track: Track, x: float, y: float, side: float) -> Box:
 def _largest(find: Detector, frame: np.ndarray) -> tuple[float, float, float, float] | None:
     """The largest face of an RGB frame ``[H, W, C]``, in the frame's own pixels."""
     scale = min(4.0, _LOOK_SIZE / min(frame.shape[:2]))
-    small = cv2.resize(np.ascontiguousarray(frame), None, fx=scale, fy=scale)
+    small = cv2.resize(frame, None, fx=scale, fy=scale)
     faces = find(small)
     if len(faces) == 0:
         return None

@@ -3,7 +3,6 @@
 import os
 import random
 import re
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -159,14 +159,14 @@ class Description:
         clips: those that can be read, in order.
         frames: of each, the number of frames that decode.
         seconds: of each, its length; 0.0 where the file does not state its frame rate.
-        unreadable: the other clips, each with the reason.
+        unreadable: the other clips, each with the error.
         doubtful: clips that can be read and still deserve a look, each with the reason.
     """
 
     clips: list[Clip]
     frames: list[int]
     seconds: list[float]
-    unreadable: list[tuple[Clip, str]]
+    unreadable: list[tuple[Clip, video.VideoError]]
     doubtful: list[tuple[Clip, str]]
 
     def __str__(self) -> str:
@@ -185,45 +185,57 @@ class Description:
         return "\n".join(lines)
 
 
-def describe(
-    clips: Iterable[Clip],
-    check: Callable[[Path], object] | None = None,
-    *,
-    progress: bool = False,
-) -> Description:
+def describe(clips: Iterable[Clip], *, progress: bool = False) -> Description:
     """Decode every clip once, count, and list what cannot be read, with the reason.
 
     Nothing is left out anywhere unless you go on with the ``clips`` of the result.
 
     Args:
         clips: what to look at.
-        check: called with each path as well, on several threads; a clip for which it raises a
-            ``VideoError`` counts as unreadable. `ClipDataset.fetch` checks for a face and fills
-            the cache, where the data set has these.
         progress: show a progress bar.
 
     Returns:
         Counts by emotion and subject, lengths, and troubles.
     """
-    clips = list(clips)
-    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # told as doubtful
-        found = list(
-            tqdm(
-                pool.map(lambda clip: _look(clip, check), clips),
-                total=len(clips),
-                unit="clip",
-                disable=not progress,
-            )
-        )
-    both = list(zip(clips, found, strict=True))
-    good = [(clip, info) for clip, info in both if isinstance(info, video.Info)]
+    good, unreadable = readable(clips, video.probe, progress=progress)
+    infos = [info for _, info in good]
     return Description(
         clips=[clip for clip, _ in good],
-        frames=[info.num_frames for _, info in good],
-        seconds=[info.num_frames / info.fps if info.fps > 0 else 0.0 for _, info in good],
-        unreadable=[(clip, info) for clip, info in both if isinstance(info, str)],
+        frames=[info.num_frames for info in infos],
+        seconds=[info.num_frames / info.fps if info.fps > 0 else 0.0 for info in infos],
+        unreadable=unreadable,
         doubtful=[(clip, doubt) for clip, info in good if (doubt := _doubt(clip, info))],
+    )
+
+
+def readable(
+    clips: Iterable[Clip], read: Callable[[Path], Any], *, progress: bool = False
+) -> tuple[list[tuple[Clip, Any]], list[tuple[Clip, video.VideoError]]]:
+    """Try to read every clip, several at a time.
+
+    Args:
+        clips: what to try.
+        read: how, such as `video.probe`; or `ClipDataset.fetch`, which looks for a face and fills
+            the cache, where the data set has these.
+        progress: show a progress bar.
+
+    Returns:
+        The clips that could be read, with what ``read`` returned; and the others, with the error.
+    """
+    clips = list(clips)
+
+    def attempt(clip: Clip) -> Any:  # noqa: ANN401 (what `read` returns)
+        try:
+            return read(clip.path)
+        except video.VideoError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        bar = tqdm(pool.map(attempt, clips), total=len(clips), unit="clip", disable=not progress)
+        found = list(zip(clips, bar, strict=True))
+    return (
+        [(clip, result) for clip, result in found if not isinstance(result, video.VideoError)],
+        [(clip, result) for clip, result in found if isinstance(result, video.VideoError)],
     )
 
 
@@ -401,16 +413,6 @@ def _matches(
     if not found:
         raise ValueError(f"{root}: no video below it is named like {example}")
     return found
-
-
-def _look(clip: Clip, check: Callable[[Path], object] | None) -> video.Info | str:
-    """What is in a file, or why it cannot be read."""
-    try:
-        if check is not None:
-            check(clip.path)
-        return video.probe(clip.path)
-    except video.VideoError as error:
-        return str(error)
 
 
 def _doubt(clip: Clip, info: video.Info) -> str | None:

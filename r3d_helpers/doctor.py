@@ -18,11 +18,13 @@ from . import _torchvision
 
 PACKAGES = (
     "accelerate",
+    "captum",
     "filelock",
     "ipywidgets",
     "jupyterlab",
     "matplotlib",
     "numpy",
+    "onnxruntime",
     "optuna",
     "safetensors",
     "torchmetrics",

@@ -21,11 +21,10 @@ from statistics import mean, stdev
 import torch
 import torchvision
 from filelock import FileLock, Timeout
-from torch import Tensor
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from . import augment, datasets, sampler
+from . import augment, datasets, evaluation, sampler
 from .datasets import Clip
 from .model import R3DEmotion
 from .trainer import TrainConfig, Trainer, score
@@ -173,12 +172,12 @@ def score_views(trainer: Trainer, views: Sequence[datasets.ClipDataset]) -> dict
     answers = [trainer.predict(view) for view in views]
     targets = answers[0][1]
     one = score(answers[len(views) // 2][0], targets)
-    average: Tensor = sum(logits.softmax(1) for logits, _ in answers) / len(answers)
+    together = score(evaluation.average([logits for logits, _ in answers]), targets)
     return {
         "val_uar": max(record["val_uar"] for record in trainer.history),
         "test_uar": one.uar,
         "test_war": one.war,
-        "views_uar": score(average.log(), targets).uar,
+        "views_uar": together.uar,
         "train_loss": trainer.history[-1]["train_loss"],
     }
 
@@ -479,11 +478,9 @@ def _views(sampling: str) -> list[Callable[[int, int], list[int]]]:
     def dense(num_frames: int, clip_len: int, view: int) -> list[int]:
         return sampler.multi(num_frames, clip_len, stride=STRIDE, num_clips=VIEWS)[view]
 
-    def uniform(num_frames: int, clip_len: int, view: int) -> list[int]:
-        return sampler.uniform(num_frames, VIEWS * clip_len)[view::VIEWS]
-
-    rule = {"dense": dense, "uniform": uniform}[sampling]
-    return [partial(rule, view=view) for view in range(VIEWS)]
+    if sampling == "uniform":
+        return evaluation.views(VIEWS)
+    return [partial(dense, view=view) for view in range(VIEWS)]
 
 
 def _transform(name: str) -> v2.Transform:

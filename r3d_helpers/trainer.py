@@ -13,7 +13,7 @@ import random
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -294,10 +294,9 @@ class Trainer:
         count = len(train_set)
         if count > config.batch_size:
             count -= count % config.batch_size  # batch norm dislikes a rest of one
-        if config.micro_batch or self.accelerator.num_processes > 1:
-            train_set = _DrawnByItself(train_set)
+        alone = config.micro_batch is None and self.accelerator.num_processes == 1
         loader = DataLoader(
-            train_set,
+            train_set if alone else _DrawnByItself(train_set),
             self._micro_batch,
             sampler=RandomSampler(train_set, num_samples=count, generator=self.shuffle),
             generator=self.shuffle,
@@ -612,28 +611,55 @@ class Trainer:
         part.replace(self.out_dir / "history.csv")
 
 
-def load(path: str | os.PathLike) -> tuple[R3DEmotion, dict]:
-    """Load the trained model from a run's ``best.safetensors``.
+def load(
+    path: str | os.PathLike, classes: Sequence[str] | None = None, **changes: float
+) -> tuple[R3DEmotion, dict]:
+    """Load a trained model, as it is or to be trained further on other labels.
+
+    Args:
+        path: a run's ``best.safetensors``, or the folder of a run or of `export.hub`.
+        classes: None keeps the head. Other label names rebuild it: a label that both sets know
+            keeps its weights, the others start at random.
+        changes: another ``clip_len`` or ``dropout``, which no weight depends on.
 
     Returns:
         The model in evaluation mode, and what was saved beside it: ``classes`` (names in the
-        order of the logits), ``size`` (pixels), ``subjects`` (those it was trained or validated
-        on), ``history``, and the two configurations, ``model`` and ``train``.
+        order of the logits that it was saved with), ``size`` (pixels), ``crop`` (settings of
+        `FaceCrop`, or None), ``subjects`` (those it was trained or validated on), ``history``, and
+        the two configurations, ``model`` and ``train``.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not such a checkpoint.
     """
     path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+        path = path if path.exists() else path.with_name("best.safetensors")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     tensors, meta = _read(path)
-    model = R3DEmotion(**meta["model"])
+    if unknown := changes.keys() - {"clip_len", "dropout"}:
+        raise ValueError(f"only clip_len and dropout can be changed, got {sorted(unknown)}")
+    model = R3DEmotion(**{**meta["model"], **changes})
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(f"{path}: no trained model; load best.safetensors of a run") from error
-    return model.eval(), meta
+    if classes is not None:
+        _rebuild_head(model, meta["classes"] or [], list(classes))
+    return model.eval(), {"crop": None, **meta}
+
+
+@torch.no_grad()
+def _rebuild_head(model: R3DEmotion, before: list[str], after: list[str]) -> None:
+    head = nn.Linear(model.classifier.in_features, len(after))
+    for row, name in enumerate(after):
+        if name in before:
+            head.weight[row] = model.classifier.weight[before.index(name)]
+            head.bias[row] = model.classifier.bias[before.index(name)]
+    model.classifier = head
+    model.config["num_classes"] = len(after)
 
 
 def score(logits: Tensor, targets: Tensor) -> Scores:

@@ -136,7 +136,7 @@ def stream(path: str | os.PathLike) -> Iterator[tuple[float, np.ndarray]]:
                 seconds = stated - begin
             elif fps > 0:
                 seconds += 1 / fps
-            yield seconds, frame[..., ::-1]
+            yield seconds, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
             num_frames += 1
         _check_count(path, capture, num_frames)
 

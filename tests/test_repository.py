@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "datasets": {"video", "sampler", "crops", "cache"},
     "model": {"sampler"},
     "trainer": {"model"},
-    "evaluation": {"trainer", "datasets"},
+    "evaluation": {"sampler", "trainer", "datasets"},
     "explain": {"model", "datasets", "video", "sampler", "crops"},
     "export": {"model", "trainer", "datasets"},
     "faces": {"video", "datasets"},

@@ -1,0 +1,301 @@
+"""A score that can be trusted: people never seen, an interval, several clips per video, a card."""
+
+import copy
+import csv
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from . import sampler
+from .datasets import ClipDataset
+from .trainer import Scores, Trainer, score
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `report` found; ``print`` shows it.
+
+    Attributes:
+        classes: label names, in the order of the confusion matrix.
+        scores: of all clips.
+        uar: 95 % interval of ``scores.uar``; None where there is one subject only.
+        war: likewise of ``scores.war``.
+        clips: number of videos.
+        subjects: number of people.
+        num_views: clips per video that were averaged.
+    """
+
+    classes: list[str]
+    scores: Scores
+    uar: Interval | None
+    war: Interval | None
+    clips: int
+    subjects: int
+    num_views: int = 1
+
+    def __str__(self) -> str:
+        scores = self.scores
+        width = max(map(len, self.classes)) + 2
+        return "\n".join(
+            [
+                f"{self.clips} clips of {self.subjects} subjects: "
+                f"UAR {scores.uar:.3f}{_between(self.uar)}, WAR {scores.war:.3f}"
+                f"{_between(self.war)}, F1 {scores.f1:.3f}",
+                *(
+                    f"  {name:<{width}}" + "".join(f"{count:>5}" for count in row)
+                    for name, row in zip(self.classes, scores.confusion.tolist(), strict=True)
+                ),
+            ]
+        )
+
+
+def report(
+    logits: Tensor,
+    targets: Tensor,
+    subjects: Sequence[str],
+    classes: Sequence[str],
+    num_views: int = 1,
+) -> Report:
+    """Score predictions, with 95 % intervals over people.
+
+    Args:
+        logits: ``[N, K]`` float, or log-probabilities.
+        targets: ``[N]`` int64.
+        subjects: who is seen in each of the ``N`` clips.
+        classes: ``K`` label names.
+        num_views: how many clips per video were averaged, to be told.
+    """
+    several = len(set(subjects)) > 1
+    intervals = interval(logits.argmax(1), targets, subjects) if several else (None, None)
+    return Report(
+        *(list(classes), score(logits, targets), *intervals),
+        clips=len(targets),
+        subjects=len(set(subjects)),
+        num_views=num_views,
+    )
+
+
+def interval(
+    predicted: Tensor,
+    targets: Tensor,
+    subjects: Sequence[str],
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> tuple[Interval, Interval]:
+    """Bootstrap intervals of UAR and WAR, drawing *people* with replacement.
+
+    Clips of one person succeed or fail together, so drawing clips would promise too much. With
+    fewer than some ten people even this is too narrow.
+
+    Args:
+        predicted: class of each clip, ``[N]`` int64.
+        targets: its label, ``[N]`` int64.
+        subjects: who is seen in it.
+        level: share of the draws that lie inside, between 0 and 1.
+        draws: number of draws.
+        seed: of the draws.
+
+    Returns:
+        ``(low, high)`` of UAR and of WAR. A class that a draw does not contain is left out of it.
+
+    Raises:
+        ValueError: fewer than two subjects, or a number out of range.
+
+    Source: cluster bootstrap (Field and Welsh 2007).
+    """
+    names = sorted(set(subjects))
+    if len(names) < 2:
+        raise ValueError(f"an interval over people needs 2 subjects or more, got {names}")
+    if not 0 < level < 1 or draws < 1:
+        raise ValueError(f"level must lie in (0, 1), draws be 1 or more, got {level!r}, {draws!r}")
+    num_classes = int(max(predicted.max(), targets.max())) + 1
+    who = one_hot(torch.tensor([names.index(subject) for subject in subjects])).double()  # [N, S]
+    of = one_hot(targets, num_classes).double()
+    right = of * (predicted == targets)[:, None]
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(len(names), (draws, len(names)), generator=generator)
+    times = one_hot(drawn, len(names)).sum(1).double()  # [draws, S]
+    clips, hits = times @ (who.T @ of), times @ (who.T @ right)  # [draws, K]
+    uar = (hits / clips).nanmean(1)
+    war = hits.sum(1) / clips.sum(1)
+    edges = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.double)
+    low_high = [tuple(values.quantile(edges).tolist()) for values in (uar, war)]
+    return low_high[0], low_high[1]
+
+
+def views(num_views: int) -> list[Callable[[int, int], list[int]]]:
+    """Samplers for several clips of one video that share no frame, if it has enough of them.
+
+    Each is `sampler.uniform` of the video, a little earlier or later; of an odd number the middle
+    one is `sampler.uniform` itself.
+
+    Raises:
+        ValueError: ``num_views`` below 1.
+
+    Source: multi-view testing (Feichtenhofer et al. 2019).
+    """
+    if num_views < 1:
+        raise ValueError(f"num_views must be 1 or more, got {num_views!r}")
+
+    def view(number: int) -> Callable[[int, int], list[int]]:
+        return lambda num_frames, clip_len: sampler.uniform(num_frames, num_views * clip_len)[
+            number::num_views
+        ]
+
+    return [view(number) for number in range(num_views)]
+
+
+def predict(trainer: Trainer, dataset: ClipDataset, num_views: int = 1) -> tuple[Tensor, Tensor]:
+    """Average the probabilities of several clips per video.
+
+    Returns:
+        Log-probabilities ``[N, K]`` float32 and labels ``[N]`` int64, in order.
+    """
+    answers = []
+    for view in views(num_views):
+        seen = copy.copy(dataset)
+        seen.sampler = view
+        answers.append(trainer.predict(seen))
+    return average([logits for logits, _ in answers]), answers[0][1]
+
+
+def average(logits: Sequence[Tensor]) -> Tensor:
+    """The logarithm of the mean probabilities, ``[N, K]``, of logits ``[N, K]`` each."""
+    mean: Tensor = sum(part.softmax(1) for part in logits) / len(logits)
+    return mean.log()
+
+
+def evaluate(trainer: Trainer, dataset: ClipDataset, num_views: int = 1) -> Report:
+    """Score a trainer's model on a data set, with intervals."""
+    logits, targets = predict(trainer, dataset, num_views)
+    return report(logits, targets, _subjects(dataset), dataset.classes, num_views)
+
+
+def write_predictions(path: str | os.PathLike, dataset: ClipDataset, logits: Tensor) -> None:
+    """Write one CSV row per clip: path, subject, label, predicted label, all probabilities."""
+    probabilities = logits.softmax(1).tolist()
+    part = Path(path).with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "subject", "label", "predicted", *dataset.classes])
+        for clip, row in zip(dataset.clips, probabilities, strict=True):
+            predicted = dataset.classes[row.index(max(row))]
+            writer.writerow([clip.path, clip.subject, clip.label, predicted, *row])
+    part.replace(path)
+
+
+def read_predictions(path: str | os.PathLike) -> tuple[Tensor, Tensor, list[str], list[str]]:
+    """What `write_predictions` wrote: log-probabilities, labels, subjects, classes."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    classes = header[4:]
+    probabilities = torch.tensor([[float(value) for value in row[4:]] for row in rows])
+    targets = torch.tensor([classes.index(row[2]) for row in rows])
+    return probabilities.log(), targets, [row[1] for row in rows], classes
+
+
+def card(about: Mapping, tested: Report | None = None, data: str = "") -> str:
+    """A model card: what the model is, was trained on, reaches, and must not be used for.
+
+    Args:
+        about: what a checkpoint says of itself, see `trainer.load`.
+        tested: the score on people that it was neither trained nor chosen with.
+        data: the name of the data.
+
+    Returns:
+        Markdown with the header that the Hugging Face hub reads.
+
+    Source: Mitchell et al. 2019, "Model Cards for Model Reporting".
+    """
+    model, train, history = about["model"], about["train"], about["history"]
+    classes = about["classes"] or [f"class {i}" for i in range(model["num_classes"])]
+    best = max(history, key=lambda record: (record["val_uar"], -record["val_loss"]))
+    gates = {None: "no gates", "output": "after each block", "residual": "before each addition"}
+    lines = [
+        "---",
+        "library_name: r3d_helpers",
+        "pipeline_tag: video-classification",
+        "license: unknown",
+        "tags: [emotion-recognition, r3d-18, squeeze-and-excitation]",
+        "---",
+        "",
+        "# Acted emotion from video: R3D-18 with Squeeze-and-Excitation",
+        "",
+        f"Answers with one of {len(classes)} labels: {', '.join(classes)}. They name what actors "
+        "were asked to show, not what anybody feels.",
+        "",
+        "## Input",
+        "",
+        f"`[B, T, C, H, W]` with T = {model['clip_len']} frames spread evenly over a video, RGB, "
+        f"{about['size']} x {about['size']} pixels, normalised as `datasets.normalize` does; "
+        f"{_cropped(about.get('crop'))}.",
+        "",
+        "## Training",
+        "",
+        f"Data: {data or 'not stated'}; {about['clips'][0]} clips to train and "
+        f"{about['clips'][1]} to choose the epoch by, of {len(about['subjects'])} subjects. "
+        f"Gates: {gates[model['se']]}, {model['se_init']} start. Kept is epoch {best['epoch']} of "
+        f"{train['epochs']}, with validation UAR {best['val_uar']:.3f}.",
+        "",
+        "| setting | value |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in train.items() if name != "progress"),
+        "",
+        "## Score",
+        "",
+        *_scored(tested),
+        "",
+        "## Not for",
+        "",
+        "Decisions about people: hiring, schooling, policing, health, insurance, border control, "
+        "watching at work. A face is no read-out of a feeling, actors exaggerate, and nobody has "
+        "measured how the model errs on people unlike those it was trained with.",
+        "",
+        "The licence of the training data binds these weights too.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _scored(tested: Report | None) -> list[str]:
+    if tested is None:
+        return ["Not measured on people that the model has not seen."]
+    by_class = tested.scores.confusion.diagonal() / tested.scores.confusion.sum(1)
+    return [
+        f"On {tested.clips} clips of {tested.subjects} subjects that the model has never seen, "
+        f"{tested.num_views} clip(s) per video; 95 % intervals by drawing subjects:",
+        "",
+        "| score | value |",
+        "|---|---|",
+        f"| UAR | {tested.scores.uar:.3f}{_between(tested.uar)} |",
+        f"| WAR | {tested.scores.war:.3f}{_between(tested.war)} |",
+        f"| F1 | {tested.scores.f1:.3f} |",
+        *(
+            f"| recall of {name} | {'no clips' if share.isnan() else f'{share:.3f}'} |"
+            for name, share in zip(tested.classes, by_class, strict=True)
+        ),
+        f"| chance | {1 / len(tested.classes):.3f} |",
+    ]
+
+
+def _between(values: Interval | None) -> str:
+    return "" if values is None else f" ({values[0]:.3f} to {values[1]:.3f})"
+
+
+def _cropped(crop: Mapping | None) -> str:
+    if crop is None:
+        return "the whole frame, cut to a square around its centre"
+    return f"cut to the face (margin {crop['margin']}, without a face: {crop['no_face']})"
+
+
+def _subjects(dataset: ClipDataset) -> list[str]:
+    return [clip.subject for clip in dataset.clips]

@@ -1,0 +1,227 @@
+"""What a trained model says of a video, moment by moment, and what it goes by."""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from captum.attr import LayerAttribution, LayerGradCam
+from torch import Tensor
+
+from . import sampler, video
+from .crops import FaceCrop, Track
+from .datasets import normalize
+from .model import R3DEmotion, SqueezeExcitation3d
+from .video import Box
+
+_BATCH = 8  # windows that go through the network together
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What `timeline` found.
+
+    Attributes:
+        begin: of each window, seconds.
+        end: likewise.
+        probabilities: ``[N, K]`` float32, one row per window.
+    """
+
+    begin: list[float]
+    end: list[float]
+    probabilities: Tensor
+
+    @property
+    def overall(self) -> Tensor:
+        """The mean of all windows, ``[K]``."""
+        return self.probabilities.mean(0)
+
+
+@torch.no_grad()
+def timeline(
+    model: R3DEmotion,
+    path: str | os.PathLike,
+    *,
+    size: int,
+    window: float = 3.0,
+    step: float = 1.0,
+    crop: FaceCrop | None = None,
+) -> Timeline:
+    """Let a window slide along a video and ask the model about each place.
+
+    The video is gone through frame by frame, so its length is limited by patience alone. From
+    each window the model sees as many frames as it was built for, spread evenly, just as in
+    training it saw whole clips. Each window has a crop of its own.
+
+    Args:
+        model: in evaluation mode.
+        path: the video.
+        size: height and width that the model was trained with, pixels.
+        window: seconds; about as long as the clips trained on. A shorter video is one window.
+        step: seconds from one window to the next; the last one ends with the video.
+        crop: the face crop that the model was trained with, if any.
+
+    Raises:
+        ValueError: ``window`` or ``step`` is not above 0.
+        VideoError: the video cannot be read; or `NoFaceError`, if the crop asks for that.
+    """
+    if not (0 < window < math.inf and 0 < step < math.inf):
+        raise ValueError(f"window and step must be above 0 seconds, got {window!r} and {step!r}")
+    device = next(model.parameters()).device
+    track = None if crop is None else crop.track(path)
+    duration = _duration(path) if track is None else track.duration
+    begins = _begins(duration, window, step)
+    spans = [(begin, min(begin + window, duration)) for begin in begins]
+    clips = _clips(path, spans, _boxes(crop, track, path, spans), size, model.clip_len)
+    answers = []
+    while batch := list(islice(clips, _BATCH)):
+        seen = torch.stack([normalize(clip) for clip in batch])
+        answers.append(model(seen.to(device)).softmax(1).cpu())
+    return Timeline(*map(list, zip(*spans, strict=True)), torch.cat(answers))
+
+
+def clip_at(
+    model: R3DEmotion,
+    path: str | os.PathLike,
+    begin: float,
+    end: float,
+    *,
+    size: int,
+    crop: FaceCrop | None = None,
+) -> Tensor:
+    """What `timeline` showed the model of one window: uint8 ``[T, C, H, W]``."""
+    track = None if crop is None else crop.track(path)
+    spans = [(begin, end)]
+    (clip,) = _clips(path, spans, _boxes(crop, track, path, spans), size, model.clip_len)
+    return clip
+
+
+def grad_cam(
+    model: R3DEmotion, clip: Tensor, target: int | None = None, layer: str = "layer4"
+) -> Tensor:
+    """Where, and when, a layer's features speak for a class.
+
+    Args:
+        model: in evaluation mode.
+        clip: one normalised clip, float ``[T, C, H, W]``, with the model's own ``T``.
+        target: the class; None is the one that the model answers.
+        layer: the stage of the backbone that is looked at, ``"stem"`` to ``"layer4"``. A later one
+            knows more and shows it more coarsely, in time as well.
+
+    Returns:
+        ``[T, H, W]`` float32, from 0 to 1, or 0 everywhere if nothing speaks for the class.
+
+    Raises:
+        ValueError: another shape, or no such layer.
+
+    Source: Selvaraju et al. 2017 (Grad-CAM), here with time as a third axis.
+    """
+    if clip.ndim != 4 or len(clip) != model.clip_len:
+        raise ValueError(f"expected one clip [T={model.clip_len}, C, H, W], got {list(clip.shape)}")
+    stages = dict(model.backbone.named_children())
+    if layer not in stages or layer == "fc":
+        raise ValueError(f"layer must be one of stem, layer1 to layer4, got {layer!r}")
+    video = clip[None]
+    with torch.enable_grad():
+        if target is None:
+            target = int(model(video).argmax())
+        cam = LayerGradCam(model, stages[layer]).attribute(video, target, relu_attributions=True)
+    T, _, H, W = clip.shape
+    cam = LayerAttribution.interpolate(cam, (T, H, W), "trilinear")[0, 0].detach()
+    return cam / cam.max().clamp(min=torch.finfo(cam.dtype).tiny)
+
+
+@torch.no_grad()
+def gates(model: R3DEmotion, video: Tensor) -> dict[str, Tensor]:
+    """What each Squeeze-and-Excitation gate does with a batch.
+
+    Args:
+        model: in evaluation mode, with gates.
+        video: ``[B, T, C, H, W]``, normalised.
+
+    Returns:
+        By the gate's name in the model, ``[B, channels]`` from 0 to its scale; 1 passes a channel
+        on as it is. Empty for a model without gates.
+    """
+    found: dict[str, Tensor] = {}
+
+    def note(name: str) -> object:
+        def hook(module: SqueezeExcitation3d, inputs: tuple[Tensor]) -> None:
+            found[name] = module.gate(inputs[0]).flatten(1)
+
+        return hook
+
+    hooks = [
+        module.register_forward_pre_hook(note(name))
+        for name, module in model.named_modules()
+        if isinstance(module, SqueezeExcitation3d)
+    ]
+    try:
+        model(video)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _duration(path: str | os.PathLike) -> float:
+    for second, _ in video.stream(path):  # noqa: B007 (its last value is wanted)
+        pass
+    return second
+
+
+def _begins(duration: float, window: float, step: float) -> list[float]:
+    """Where windows begin: every ``step`` seconds, and one that ends with the video."""
+    if duration <= window:
+        return [0.0]
+    count = math.floor((duration - window) / step) + 1
+    begins = [number * step for number in range(count)]
+    if begins[-1] + window < duration:
+        begins.append(duration - window)
+    return begins
+
+
+def _boxes(
+    crop: FaceCrop | None,
+    track: Track | None,
+    path: str | os.PathLike,
+    spans: Sequence[tuple[float, float]],
+) -> list[Box | None]:
+    if crop is None:
+        return [None] * len(spans)
+    return [crop.square(track, path, begin, end) for begin, end in spans]
+
+
+def _clips(
+    path: str | os.PathLike,
+    spans: Sequence[tuple[float, float]],
+    boxes: Sequence[Box | None],
+    size: int,
+    clip_len: int,
+) -> Iterator[Tensor]:
+    """One clip, uint8 ``[T, C, H, W]``, for each stretch of a video, in order of their begins."""
+    frames: list[list] = [[] for _ in spans]
+    done, before = 0, None
+    for second, frame in video.stream(path):
+        while done < len(spans) and second > spans[done][1]:
+            # Nothing was shown anew in this stretch: it shows what came before.
+            shown = frames[done] or [video.resize(before, (size, size), boxes[done])]
+            yield _sampled(shown, clip_len)
+            frames[done].clear()
+            done += 1
+        for number in range(done, len(spans)):
+            if second < spans[number][0]:
+                break
+            frames[number].append(video.resize(frame, (size, size), boxes[number]))
+        before = frame
+    for number in range(done, len(spans)):
+        shown = frames[number] or [video.resize(before, (size, size), boxes[number])]
+        yield _sampled(shown, clip_len)
+
+
+def _sampled(frames: Sequence, clip_len: int) -> Tensor:
+    """The frames of a window, as uint8 ``[T, C, H, W]``."""
+    kept = [torch.from_numpy(frames[i]) for i in sampler.uniform(len(frames), clip_len)]
+    return torch.stack(kept).permute(0, 3, 1, 2)

@@ -1,0 +1,133 @@
+"""A trained model leaves this package: for the Hugging Face hub, as ONNX, as a torch program."""
+
+import json
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from . import datasets, evaluation, trainer
+from .model import R3DEmotion
+
+TOLERANCE = 1e-4  # of the logits, between the exported program and the model
+
+
+def hub(checkpoint: str | os.PathLike, folder: str | os.PathLike) -> Path:
+    """Lay a trained model out as the Hugging Face hub expects; nothing is uploaded.
+
+    ``model.safetensors`` holds the weights, ``config.json`` repeats what they carry with them, and
+    ``README.md`` is the model card: the one beside the checkpoint, or else one without a score.
+    `trainer.load` reads the folder.
+
+    Raises:
+        FileExistsError: ``folder`` is not empty.
+        FileNotFoundError, ValueError: as `trainer.load`.
+    """
+    checkpoint, folder = Path(checkpoint), Path(folder)
+    model, about = trainer.load(checkpoint)
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty: choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(about, indent=2)
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    file = folder / "model.safetensors"
+    save_file(weights, file, {"format": "pt", "r3d_helpers": text})
+    file.chmod(0o644)  # safetensors writes for its owner alone
+    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+    card = checkpoint.with_name("README.md")
+    if card.is_file():
+        shutil.copyfile(card, folder / "README.md")
+    else:
+        (folder / "README.md").write_text(evaluation.card(about), encoding="utf-8")
+    return folder
+
+
+def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
+    """Write an ONNX file and compare what onnxruntime makes of it with the model itself.
+
+    Its input ``video`` is ``[B, T, C, H, W]`` float32, normalised, of any ``B`` and the trained
+    ``T``, ``H`` and ``W``; its output ``logits`` is ``[B, K]``. Labels, mean and deviation stand in
+    the file's metadata.
+
+    Returns:
+        The largest difference of a logit, for a batch of another size than the one exported with.
+
+    Raises:
+        FloatingPointError: it is above `TOLERANCE`.
+        ValueError: ``path`` does not end in ``.onnx``; or as `trainer.load`.
+        FileNotFoundError: as `trainer.load`.
+    """
+    import onnxruntime
+
+    model, about, path = _open(checkpoint, path, ".onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the exporter's own affair
+        program = torch.onnx.export(
+            model,
+            (_example(model, about, 2),),
+            dynamo=True,
+            dynamic_shapes={"video": {0: torch.export.Dim("batch")}},
+            input_names=["video"],
+            output_names=["logits"],
+            verbose=False,
+        )
+    facts = {"classes": about["classes"], "mean": datasets.MEAN, "std": datasets.STD}
+    program.model.metadata_props.update({k: json.dumps(v) for k, v in facts.items()})
+    program.save(path, external_data=False)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return _compare(
+        model,
+        about,
+        path,
+        lambda video: torch.from_numpy(session.run(None, {"video": video.numpy()})[0]),
+    )
+
+
+def torch_program(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
+    """Write a ``torch.export`` program, to be loaded by ``torch.export.load``, and compare it.
+
+    Its name ends in ``.pt2``; input, output and errors are those of `onnx`.
+    """
+    model, about, path = _open(checkpoint, path, ".pt2")
+    program = torch.export.export(
+        model,
+        (_example(model, about, 2),),
+        dynamic_shapes={"video": {0: torch.export.Dim("batch")}},
+    )
+    torch.export.save(program, path)
+    return _compare(model, about, path, torch.export.load(path).module())
+
+
+def _open(
+    checkpoint: str | os.PathLike, path: str | os.PathLike, ending: str
+) -> tuple[R3DEmotion, dict, Path]:
+    path = Path(path)
+    if path.suffix != ending:
+        raise ValueError(f"{path}: the name must end in {ending}")
+    model, about = trainer.load(checkpoint)
+    if not about["size"]:
+        raise ValueError(f"{checkpoint}: was trained without ClipDataset and states no frame size")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return model, about, path
+
+
+def _example(model: R3DEmotion, about: dict, batch: int) -> Tensor:
+    size = about["size"]
+    return torch.randn(
+        *(batch, model.clip_len, 3, size, size), generator=torch.Generator().manual_seed(batch)
+    )
+
+
+@torch.no_grad()
+def _compare(model: R3DEmotion, about: dict, path: Path, exported: object) -> float:
+    video = _example(model, about, 3)
+    error = (exported(video) - model(video)).abs().max().item()
+    if not error <= TOLERANCE:
+        raise FloatingPointError(
+            f"{path}: logits differ by {error:.2g} from the model's, more than {TOLERANCE:g}"
+        )
+    return error
