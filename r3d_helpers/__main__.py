@@ -142,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return args.run(args)
     except errors as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{_way_out(args, error)}", file=sys.stderr)
         return 2
     except (RuntimeError, Stopped) as error:
         if not (isinstance(error, Stopped) or _is_lost_connection(error)):
@@ -280,7 +280,7 @@ def _fit(
         transform=augment.preset(args.augment),
     )
     val_set, test_set = (datasets.ClipDataset(part, **shape) for part in (val, test))
-    if args.resume and (args.folds is None or (out / "last.safetensors").exists()):
+    if args.resume and not (args.folds and not (out / "last.safetensors").exists()):
         run = trainer.Trainer.resume(out)
     else:
         torch.manual_seed(args.seed)
@@ -312,6 +312,8 @@ def _fit(
         card = evaluation.card(about, tested, f"{args.reader} in {args.root.resolve().name}")
         (out / "README.md").write_text(card, encoding="utf-8")
         evaluation.write_predictions(out / "predictions.csv", test_set, logits)
+        if args.folds:  # finished: 400 MB that nothing goes on from
+            run.last.unlink()
 
 
 def _evaluate(args: argparse.Namespace) -> int:
@@ -466,13 +468,24 @@ def _clips(
     for _, error in bad:
         no_face = isinstance(error, NoFaceError)
         if not (args.no_face == "skip" if no_face else args.skip_unreadable):
-            wish = "--no-face skip" if no_face else "--skip-unreadable"
-            raise ValueError(f"{error}; {wish} leaves such clips out")
+            raise error
         if _is_main_process():
             print(f"left out: {error}", file=sys.stderr)
     if not good:
         raise ValueError(f"{args.root}: no clip is left")
     return [clip for clip, _ in good]
+
+
+def _way_out(args: argparse.Namespace, error: Exception) -> str:
+    """What to do about a clip that cannot be used, for the commands that can leave one out."""
+    if not hasattr(args, "skip_unreadable"):
+        return ""
+    from .crops import NoFaceError
+    from .video import VideoError
+
+    if isinstance(error, NoFaceError):
+        return "; --no-face skip leaves such clips out"
+    return "; --skip-unreadable leaves such clips out" if isinstance(error, VideoError) else ""
 
 
 def _pooled(

@@ -135,8 +135,8 @@ class FaceCrop:
         if len(seen) < max(1, _SEEN * len(inside)):
             if self.no_face == "error":
                 raise NoFaceError(
-                    f"{path}: a face in {len(seen)} of {len(inside)} frames looked at; cut the "
-                    "video to the face, or choose what to do without one (no_face)"
+                    f"{path}: a face in {len(seen)} of {len(inside)} frames looked at, too few "
+                    "to cut to it"
                 )
             return _square(track, track.width / 2, track.height / 2, float("inf"))
         x, y, w, h = (median(values) for values in zip(*seen, strict=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from r3d_helpers import experiments, tuning, video
+from r3d_helpers import experiments, trainer, tuning, video
 from r3d_helpers.__main__ import main
 
 TINY = ("--clip-len", "2", "--size", "16", "--epochs", "1", "--batch-size", "8")
@@ -51,7 +51,8 @@ def test_faces_draws_seven_emotions(tmp_path, capsys):
 
 def test_train_leaves_a_run(run):
     assert {path.name for path in run.iterdir()} == {
-        *("best.safetensors", "last.safetensors", "history.csv")
+        *("best.safetensors", "last.safetensors", "history.csv"),
+        *("predictions.csv", "README.md"),
     }
     with (run / "history.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 1
@@ -190,7 +191,7 @@ def test_a_damaged_video_is_named(tmp_path, faces, capsys):
     shutil.rmtree(tmp_path / "run")
     line = capsys.readouterr().err.splitlines()[-1]  # below the progress bar
     assert line.startswith(f"error: {root}")
-    assert line.endswith(".mp4: cannot be opened; the file is damaged or not a video")
+    assert ".mp4: cannot be opened; the file is damaged or not a video; " in line
 
 
 @pytest.mark.parametrize("content", [None, b"no checkpoint"])
@@ -229,3 +230,135 @@ def test_the_module_runs_and_passes_its_exit_status_on():
         env=os.environ,
     )
     assert (child.returncode, child.stderr) == (2, "error: nowhere: no such folder\n")
+
+
+# --- other people's videos ----------------------------------------------------------------------
+
+DATA = Path(__file__).parent / "data"
+MINI = ("--clip-len", "1", "--size", "16", "--epochs", "1", "--batch-size", "8")
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Three people, two labels; one video is sound alone, one shows no face."""
+    for person in ("anna", "ben", "carl"):
+        for label in ("calm", "happy"):
+            folder = tmp_path / "own" / label
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(DATA / "h264.mp4", folder / f"{person}_1.mp4")
+    shutil.copy(DATA / "audio_only.mp4", tmp_path / "own" / "calm" / "anna_2.mp4")
+    shutil.copy(DATA / "no_face.mp4", tmp_path / "own" / "calm" / "ben_2.mp4")
+    yield tmp_path / "own"
+    shutil.rmtree(tmp_path)  # checkpoints are large
+
+
+def test_describe_lists_what_cannot_be_read(own, capsys):
+    assert main(["describe", str(own), "--reader", "folder"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("7 clips of 3 subjects\n")
+    assert "1 unreadable:" in out
+    assert str(own / "calm" / "anna_2.mp4") in out
+
+
+def test_nothing_is_skipped_unasked(own, tmp_path, capsys):
+    given = ("train", own, "--reader", "folder", "--out", tmp_path / "run", *MINI)
+    assert main([*map(str, given)]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "anna_2.mp4" in line and line.endswith("; --skip-unreadable leaves such clips out")
+    options = ("--crop", "face", "--skip-unreadable")
+    given = ("train", own, "--reader", "folder", "--out", tmp_path / "other", *MINI, *options)
+    assert main([*map(str, given)]) == 2
+    left, line = capsys.readouterr().err.splitlines()[-2:]
+    assert left.startswith("left out: ") and "anna_2.mp4" in left
+    assert "ben_2.mp4" in line and line.endswith("--no-face skip leaves such clips out")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_run_on_faces_from_cache_to_prediction(own, tmp_path, capsys):
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    options = ("--crop", "face", "--no-face", "skip", "--skip-unreadable", "--cache", cache)
+    given = ("train", own, "--reader", "folder", "--out", run, *MINI, *options)
+    assert main([*map(str, given)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("left out: ") == 2
+    assert captured.out.startswith("2 clips to train, 2 to validate, 2 to test\n")
+    assert len(list(cache.glob("*.npy"))) == 1  # six copies of one file
+    assert "cut to the face" in (run / "README.md").read_text()
+
+    # The crop comes with the checkpoint; what has no face is an error, and the others are told.
+    out, figures = tmp_path / "out.csv", tmp_path / "figures"
+    videos = [DATA / "rotated.mov", DATA / "no_face.mp4", DATA / "vfr.mp4"]
+    options = ("--window", "1", "--step", "0.5", "--out", out, "--figures", figures)
+    assert main([*map(str, ("predict", *videos, "--checkpoint", run, *options))]) == 2
+    captured = capsys.readouterr()
+    assert "no_face.mp4: a face in 0 of 3 frames" in captured.err
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["path"]).name for row in rows] == ["rotated.mov", *["vfr.mp4"] * 4]
+    assert [float(row["begin"]) for row in rows[1:]] == pytest.approx([0, 0.5, 1, 1.3], abs=1e-3)
+    assert all(float(row["calm"]) + float(row["happy"]) == pytest.approx(1) for row in rows)
+    assert len(list(figures.glob("*.png"))) == 4
+
+    # Another set of labels: what both know is kept, the rest is trained.
+    (own / "calm").rename(own / "sad")
+    options = ("--from", run, "--no-face", "centre", "--skip-unreadable", "--freeze", "layer4")
+    given = ("train", own, "--reader", "folder", "--out", tmp_path / "next", "--epochs", "1")
+    assert main([*map(str, (*given, *options))]) == 0
+    about = trainer.load(tmp_path / "next")[1]
+    assert about["classes"] == ["happy", "sad"]
+    assert (about["size"], about["model"]["clip_len"], about["crop"]["no_face"]) == (
+        16,
+        1,
+        "centre",
+    )
+    capsys.readouterr()
+    line = refused(capsys, "evaluate", own, "--reader", "folder", "--checkpoint", run, "--all")
+    assert "labels ['sad'] are not among the classes ['calm', 'happy']" in line
+
+
+def test_an_architecture_does_not_go_with_a_checkpoint(run, faces, tmp_path, capsys):
+    line = refused(capsys, "train", faces, "--out", tmp_path, "--from", run, "--se", "none")
+    assert "--se does not go with --from" in line
+
+
+def test_folds_are_pooled_and_finished_ones_kept(faces, tmp_path, capsys):
+    out = tmp_path / "folds"
+    given = ("train", faces, "--out", out, "--folds", "2", *TINY)
+    assert main([*map(str, given)]) == 0
+    assert "all 2 folds together:\n28 clips of 4 subjects: UAR 0." in capsys.readouterr().out
+    subjects = []
+    for fold in ("fold-1", "fold-2"):
+        with (out / fold / "predictions.csv").open(newline="") as file:
+            subjects.append({row["subject"] for row in csv.DictReader(file)})
+        assert not subjects[-1] & set(trainer.load(out / fold)[1]["subjects"])
+    assert subjects == [{"01", "02"}, {"03", "04"}]
+    # The second fold is lost; the first is not computed again.
+    (out / "fold-1" / "last.safetensors").unlink(missing_ok=True)
+    shutil.rmtree(out / "fold-2")
+    assert main([*map(str, (*given, "--resume"))]) == 0
+    assert "all 2 folds together:\n28 clips of 4 subjects: UAR 0." in capsys.readouterr().out
+    shutil.rmtree(out)
+
+
+def test_export_writes_what_evaluate_reads(run, faces, tmp_path, capsys):
+    given = ("export", "hub", "--checkpoint", run / "best.safetensors", "--out", tmp_path / "hub")
+    assert main([*map(str, given)]) == 0
+    capsys.readouterr()
+    scores = []
+    for checkpoint in (run, tmp_path / "hub"):
+        assert main(["evaluate", str(faces), "--checkpoint", str(checkpoint), "--views", "3"]) == 0
+        scores.append(capsys.readouterr().out)
+    assert scores[0] == scores[1]
+    line = refused(capsys, *given)
+    assert "is not empty" in line
+    shutil.rmtree(tmp_path / "hub")
+
+
+@pytest.mark.parametrize(("name", "ending"), [("onnx", ".onnx"), ("torch", ".pt2")])
+def test_export_says_how_far_off_it_is(run, tmp_path, capsys, name, ending):
+    out = tmp_path / f"model{ending}"
+    given = ("export", name, "--checkpoint", run, "--out", out)
+    assert main([*map(str, given)]) == 0
+    assert f"{out}: logits differ from the model's by " in capsys.readouterr().out
+    out.unlink()
+    assert f"must end in {ending}" in refused(capsys, *given[:-1], tmp_path / "model.bin")

@@ -6,6 +6,7 @@ does not care, and a checkpoint takes a millisecond instead of a second.
 
 import collections
 import contextlib
+import copy
 import csv
 import dataclasses
 import itertools
@@ -828,3 +829,247 @@ def test_an_unknown_precision_is_named():
         ValueError, match="precision must be one of float32, bfloat16, got 'float16'"
     ):
         TrainConfig(precision="float16")
+
+
+# --- micro-batches, frozen stages, rates by stage -----------------------------------------------
+
+
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
+
+
+def staged_backbone(width=4):
+    """As small as it gets with the stages' names."""
+    stage = {
+        name: nn.Sequential(nn.Conv3d(width if i else 3, width, 1), nn.BatchNorm3d(width))
+        for i, name in enumerate(STAGES)
+    }
+    pool = {"pool": nn.AdaptiveAvgPool3d(1), "flat": nn.Flatten()}
+    return nn.Sequential(collections.OrderedDict(**stage, **pool, fc=nn.Linear(width, 400)))
+
+
+@pytest.fixture
+def staged(begin, monkeypatch):
+    monkeypatch.setattr(model_module, "r3d_18", staged_backbone)
+    return begin
+
+
+def test_a_step_is_the_mean_of_its_micro_batches(begin):
+    """Gradients and batch norm's statistics, against each micro-batch by itself."""
+    run = begin(batch_size=6, micro_batch=2)
+    run.model.dropout.p = 0.0
+    run._prepare(Clips(), VAL)
+    start = copy.deepcopy(run.model)
+    batches = [batch for batch in run.loader]
+    loss = run._backward(iter(batches))
+    alone = []
+    for video, target in batches:
+        model = copy.deepcopy(start).train()
+        alone.append((model, run.criterion(model(video), target)))
+        alone[-1][1].backward()
+    assert len(alone) == 3
+    torch.testing.assert_close(loss, torch.stack([one.detach() for _, one in alone]).mean())
+    for name, parameter in run.model.named_parameters():
+        gradients = [dict(model.named_parameters())[name].grad for model, _ in alone]
+        torch.testing.assert_close(parameter.grad, torch.stack(gradients).mean(0))
+    for name, statistic in run.model.named_buffers():
+        if statistic.is_floating_point():
+            ends = torch.stack([dict(model.named_buffers())[name] for model, _ in alone])
+            torch.testing.assert_close(statistic, ends.mean(0))
+            assert not torch.equal(ends[0], ends[1])
+
+
+def test_one_micro_batch_is_the_batch(begin, folder):
+    runs = [begin(folder / str(micro), micro_batch=micro) for micro in (None, 2)]
+    for run in runs:
+        run.model.dropout.p = 0.0
+        run.fit(Clips(noise=0), VAL)
+    assert same(runs[0].model, runs[1].model)
+
+
+def test_with_micro_batches_a_clip_draws_by_itself(begin, folder):
+    """Whoever loads it, and however often in between; but anew in every epoch."""
+    runs = [begin(folder / str(n), micro_batch=2, num_workers=n) for n in (0, 2)]
+    for run in runs:
+        run.fit(Clips(noise=5), VAL)
+    assert same(runs[0].model, runs[1].model)
+    drawn = runs[0].loader.dataset
+    first, again = drawn[3][0], drawn[3][0]
+    drawn.seed += 1
+    assert torch.equal(first, again)
+    assert not torch.equal(first, drawn[3][0])
+
+
+def test_drawing_by_itself_leaves_the_global_generator_alone(begin):
+    run = begin(micro_batch=2)
+    run._prepare(Clips(), VAL)
+    before = torch.get_rng_state()
+    run.loader.dataset[0]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_rest_of_a_step_is_left_out(begin):
+    run = begin(batch_size=4, micro_batch=2)
+    run.fit(Clips(11), VAL)
+    assert trainer.load(run.best)[1]["steps_per_epoch"] == 2
+
+
+@pytest.mark.parametrize("micro", [0, -1, 3, 32])
+def test_a_micro_batch_must_divide_the_batch(micro):
+    with pytest.raises(ValueError, match=f"micro_batch must divide batch_size, 16, got {micro}"):
+        TrainConfig(batch_size=16, micro_batch=micro)
+
+
+def test_processes_that_cannot_share_a_step_are_told_so(begin):
+    run = begin(batch_size=6)
+    run.accelerator = types.SimpleNamespace(num_processes=4)
+    with pytest.raises(ValueError, match="batch_size 6 cannot be shared evenly by 4 processes"):
+        _ = run._micro_batches
+
+
+def test_a_set_below_one_step_of_micro_batches_is_refused(begin):
+    with pytest.raises(ValueError, match=r"6 clips, fewer than one step of batch_size 8"):
+        begin(batch_size=8, micro_batch=2).fit(Clips(6), VAL)
+
+
+@pytest.mark.parametrize("last", STAGES)
+def test_what_is_frozen_stays_as_it_was(staged, last):
+    run = staged(freeze=last)
+    before = copy.deepcopy(run.model.state_dict())
+    run.fit(Clips(), VAL)
+    frozen = STAGES[: STAGES.index(last) + 1]
+    after = trainer._below("model", trainer._read(run.last)[0])
+    moved = {
+        name.removeprefix("backbone.").partition(".")[0]
+        for name, tensor in after.items()
+        if not torch.equal(tensor, before[name])
+    }
+    assert moved == {*STAGES, "classifier"} - set(frozen)
+
+
+def test_rates_fall_from_stage_to_stage(staged):
+    run = staged(layer_decay=0.5)
+    run.fit(Clips(), VAL)
+    (rate,) = {run.history[-1]["lr"]}
+    names = {id(p): name for name, p in run.model.named_parameters()}
+    seen = {
+        names[id(p)].removeprefix("backbone.").partition(".")[0]: group["lr"] / rate
+        for group in run.optimizer.param_groups
+        for p in group["params"]
+    }
+    assert seen == {
+        **{"classifier": 1, "layer4": 1 / 2, "layer3": 1 / 4, "layer2": 1 / 8},
+        **{"layer1": 1 / 16, "stem": 1 / 32},
+    }
+
+
+def test_without_decay_the_optimizer_keeps_its_order(staged):
+    """So that runs saved before there were rates by stage go on."""
+    run = staged()
+    run._prepare(Clips(), VAL)
+    order = [p for group in run.optimizer.param_groups for p in group["params"]]
+    by_kind = sorted(run.model.parameters(), key=lambda p: p.ndim <= 1)
+    assert [id(p) for p in order] == [id(p) for p in by_kind]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"freeze": "layer1"},
+        {"layer_decay": 0.7, "ema": 0.9},
+        {"micro_batch": 1, "batch_size": 4},
+        {"channels_last": True},
+    ],
+)
+def test_such_runs_resume_bit_for_bit_too(staged, folder, monkeypatch, options):
+    whole = staged(folder / "whole", **options)
+    whole.fit(Clips(noise=1), VAL)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after_saves(patch, 3)
+        staged(folder / "cut", **options).fit(Clips(noise=1), VAL)
+    resumed = Trainer.resume(folder / "cut")
+    resumed.fit(Clips(noise=1), VAL)
+    assert same(resumed.model, whole.model)
+
+
+def test_channels_last_changes_the_layout_and_nothing_else(begin, folder):
+    # At a low rate, for AdamW makes a step of any rounding error.
+    runs = [begin(folder / str(last), channels_last=last, lr=1e-5) for last in (False, True)]
+    for run in runs:
+        run.fit(Clips(noise=0), VAL)
+    weight = runs[1].model.backbone.conv.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert not weight.is_contiguous()
+    for one, other in zip(*(run.model.state_dict().values() for run in runs), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("decay", [0, 1.1, -1, math.nan])
+def test_a_layer_decay_out_of_range_is_named(decay):
+    with pytest.raises(ValueError, match=rf"layer_decay must lie in \(0, 1\], got {decay}"):
+        TrainConfig(layer_decay=decay)
+
+
+def test_an_unknown_stage_is_named():
+    with pytest.raises(ValueError, match=r"freeze must be one of none, stem, .*, got 'layer5'"):
+        TrainConfig(freeze="layer5")
+
+
+# --- from one set of labels to another ----------------------------------------------------------
+
+
+def test_a_rebuilt_head_keeps_the_labels_that_both_know(begin):
+    run = begin(epochs=1)
+    run.fit(*(clips_of(s, classes=["calm", "sad"], size=8) for s in ("ab", "c")))
+    before, about = trainer.load(run.best)
+    model, _ = trainer.load(run.best, ["angry", "sad", "calm"])
+    video = torch.stack([video for video, _ in VAL])
+    torch.testing.assert_close(model(video)[:, [2, 1]], before(video))
+    assert model.config == {**before.config, "num_classes": 3}
+    assert about["classes"] == ["calm", "sad"]
+
+
+def test_a_rebuilt_model_trains_saves_and_loads(begin, folder):
+    run = begin(epochs=1)
+    run.fit(*(clips_of(s, classes=["calm", "sad"]) for s in ("ab", "c")))
+    labels = ["angry", "calm", "sad"]
+    model, _ = trainer.load(run.best, labels, dropout=0.25)
+    next_one = Trainer(model, run.config, folder / "next")
+    next_one.fit(*(clips_of(s, classes=labels) for s in ("de", "f")))
+    found, about = trainer.load(folder / "next")
+    assert (about["classes"], found.dropout.p, about["subjects"]) == (labels, 0.25, ["d", "e", "f"])
+
+
+def test_only_what_no_weight_depends_on_can_be_changed(begin):
+    run = begin(epochs=1)
+    run.fit(Clips(), VAL)
+    assert trainer.load(run.best, clip_len=8)[0].clip_len == 8
+    with pytest.raises(ValueError, match=r"only clip_len and dropout can be changed.*reduction"):
+        trainer.load(run.best, reduction=4)
+
+
+@dataclasses.dataclass
+class Crop:
+    margin: float = 0.3
+
+
+def test_the_crop_is_saved_and_going_on_without_it_refused(begin, folder):
+    run = begin(epochs=1)
+    run.fit(Clips(crop=Crop()), VAL)
+    assert trainer.load(run.best)[1]["crop"] == {"margin": 0.3}
+    with pytest.raises(ValueError, match=r"begun with crop \{'margin': 0.3\}, not None"):
+        Trainer.resume(folder).fit(Clips(), VAL)
+
+
+def test_a_run_saved_before_there_were_crops_goes_on(begin, folder):
+    run = begin()
+    run.fit(Clips(), VAL)
+    tensors, meta = trainer._read(run.last)
+    for name in ("micro_batch", "freeze", "layer_decay", "channels_last"):
+        del meta["train"][name]
+    del meta["crop"]
+    save_file(tensors, run.last, {"r3d_helpers": json.dumps(meta)})
+    assert Trainer.resume(folder).fit(Clips(), VAL) == run.history
+    tensors, meta = trainer._read(run.best)
+    del meta["crop"]
+    save_file(tensors, run.best, {"r3d_helpers": json.dumps(meta)})
+    assert trainer.load(folder)[1]["crop"] is None
