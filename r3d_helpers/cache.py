@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-import tempfile
+import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor
 from . import video
 from .crops import FaceCrop
 
+_STALE = 3600  # seconds after which nobody is writing a file any more
 _FORMAT = 1  # part of every key; another layout gets another number
 
 
@@ -36,6 +38,10 @@ class ClipCache:
     def __init__(self, folder: str | os.PathLike, crop: FaceCrop | None = None) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        for part in self.folder.glob("*.part"):  # what a killed process left
+            with suppress(FileNotFoundError):
+                if time.time() - part.stat().st_mtime > _STALE:
+                    part.unlink()
         self.decode = video.read if crop is None else crop.read
         self.settings = f"{_FORMAT} {None if crop is None else crop.key}"
 
@@ -52,41 +58,49 @@ class ClipCache:
             OSError: the folder cannot be written.
         """
         stored = self.place(path, size)
-        try:
-            frames = np.load(stored, mmap_mode="r")
-        except (OSError, ValueError, EOFError):  # not there yet; or damaged: made anew
+        frames = _load(stored)
+        if frames is None:
             frames = self.decode(path, size=size).numpy()
             _write(stored, frames)
-        if callable(indices):
-            indices = indices(len(frames))
         if indices is None:
             return torch.from_numpy(np.array(frames))
-        return torch.from_numpy(frames[np.asarray(indices)])  # a copy of these frames alone
+        listed = video.listed(path, indices, len(frames))
+        return torch.from_numpy(frames[listed])  # a copy of these frames alone
 
     def place(self, path: str | os.PathLike, size: tuple[int, int] | None) -> Path:
         """The file in which a clip is, or will be, stored."""
-        key = hashlib.sha256(f"{self.settings} {size} ".encode())
         try:
-            key.update(Path(path).read_bytes())
-        except OSError:  # missing, or a folder: `video.read` says it best
-            self.decode(path, size=size)
-            raise
+            content = Path(path).read_bytes()
+        except OSError:  # `video.read` says best what is wrong
+            content = b""
+        key = hashlib.sha256(f"{self.settings} {size} ".encode() + content)
         return self.folder / f"{key.hexdigest()}.npy"
 
 
-def _write(path: Path, frames: np.ndarray) -> None:
-    handle, part = tempfile.mkstemp(suffix=".part", dir=path.parent)
+def _load(path: Path) -> np.ndarray | None:
+    """Map a stored clip; None where there is none yet, or a damaged one."""
     try:
-        with open(handle, "wb") as file:
+        frames = np.load(path, mmap_mode="r")
+    except Exception:  # missing; or damaged: np.load raises nearly anything then
+        return None
+    whole = isinstance(frames, np.memmap) and frames.dtype == np.uint8 and frames.ndim == 4
+    return frames if whole and path.stat().st_size == frames.offset + frames.nbytes else None
+
+
+def _write(path: Path, frames: np.ndarray) -> None:
+    part = path.with_name(f"{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
             np.save(file, frames)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         raise OSError(
-            f"{path.parent}: cannot store a clip ({error.strerror}); free some space, "
-            "or use another cache folder"
+            f"{path.parent}: cannot store a clip ({error.strerror or error}); make room, or use "
+            "another cache folder"
         ) from error
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
+        with suppress(OSError):  # moved away; or never made
+            part.unlink()

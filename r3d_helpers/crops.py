@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from pathlib import Path
 from statistics import median
 
@@ -76,8 +77,8 @@ class FaceCrop:
             raise ValueError(f"no_face must be 'error' or 'centre', got {self.no_face!r}")
         if not 0 <= self.margin < 10:
             raise ValueError(f"margin must lie in [0, 10), got {self.margin!r}")
-        if self.every < 1:
-            raise ValueError(f"every must be 1 or more, got {self.every!r}")
+        if not isinstance(self.every, Integral) or self.every < 1:
+            raise ValueError(f"every must be an integer of 1 or more, got {self.every!r}")
         if self.detector is not None:
             _yunet(self.detector)
 
@@ -132,7 +133,7 @@ class FaceCrop:
         inside = [face for second, face in looks if begin <= second <= end]
         inside = inside or [min(looks, key=lambda look: abs(look[0] - middle))[1]]
         seen = [face for face in inside if face is not None]
-        if len(seen) < max(1, _SEEN * len(inside)):
+        if not seen or len(seen) < _SEEN * len(inside):
             if self.no_face == "error":
                 raise NoFaceError(
                     f"{path}: a face in {len(seen)} of {len(inside)} frames looked at, too few "
@@ -164,9 +165,7 @@ def _largest(find: Detector, frame: np.ndarray) -> tuple[float, float, float, fl
 
 def _haar() -> Detector:
     # Made anew for each video: a cascade is not safe to share between threads.
-    cascade = cv2.CascadeClassifier(
-        os.path.join(cv2.data.haarcascades, "haarcascade_frontalface_default.xml")
-    )
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
 
     def find(frame: np.ndarray) -> Sequence[Sequence[float]]:
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
@@ -179,16 +178,18 @@ def _haar() -> Detector:
 def _yunet(path: str | os.PathLike) -> Detector:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no face detector at {path}; leave it out for the Haar cascade")
+    wrong = f"{path}: not a face detector that OpenCV's FaceDetectorYN can use"
     try:
         network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), score_threshold=0.7)
     except cv2.error as error:
-        raise ValueError(
-            f"{path}: not a face detector that OpenCV's FaceDetectorYN loads"
-        ) from error
+        raise ValueError(wrong) from error
 
     def find(frame: np.ndarray) -> Sequence[Sequence[float]]:
-        network.setInputSize((frame.shape[1], frame.shape[0]))
-        _, faces = network.detect(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        try:
+            network.setInputSize((frame.shape[1], frame.shape[0]))
+            _, faces = network.detect(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        except cv2.error as error:  # a network, but another one
+            raise ValueError(wrong) from error
         return [] if faces is None else faces
 
     return find

@@ -145,7 +145,7 @@ def folder(root: str | os.PathLike) -> list[Clip]:
     clips = []
     for path in paths:
         subject, underscore, _ = path.stem.partition("_")
-        if not (subject and underscore and path.parent.parent == root):
+        if not (subject and underscore and len(path.relative_to(root).parts) == 2):
             raise ValueError(f"{path}: expected {root}/<label>/<subject>_<anything>{path.suffix}")
         clips.append(Clip(path, path.parent.name, subject))
     return clips
@@ -435,25 +435,15 @@ def _table(clips: Sequence[Clip]) -> list[str]:
         (subject, [counts[subject, label] for label in labels])
         for subject in sorted({clip.subject for clip in clips})
     ]
-    body = []
+    table = [("subject", labels)]
     for row, group in groupby(rows, key=lambda item: item[1]):
         names = [subject for subject, _ in group]
         name = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)}), each"
-        body.append((name, row))
-    body.append(("all", [sum(column) for column in zip(*(row for _, row in rows), strict=True)]))
-    first = max(len("subject"), *(len(name) for name, _ in body))
-    widths = [max(len(label), 5) + 2 for label in labels]
-    header = "subject".ljust(first) + "".join(
-        label.rjust(width) for label, width in zip(labels, widths, strict=True)
-    )
-    return [
-        header,
-        *(
-            name.ljust(first)
-            + "".join(f"{count:>{width}}" for count, width in zip(row, widths, strict=True))
-            for name, row in body
-        ),
-    ]
+        table.append((name, row))
+    table.append(("all", [sum(column) for column in zip(*(row for _, row in rows), strict=True)]))
+    first = max(len(name) for name, _ in table)
+    width = max(5, *map(len, labels)) + 2
+    return [f"{name:<{first}}" + "".join(f"{n:>{width}}" for n in row) for name, row in table]
 
 
 def _subjects(clips: Sequence[Clip]) -> list[str]:

@@ -2,9 +2,11 @@
 
 import copy
 import csv
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -123,7 +125,8 @@ def interval(
     right = of * (predicted == targets)[:, None]
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(len(names), (draws, len(names)), generator=generator)
-    times = one_hot(drawn, len(names)).sum(1).double()  # [draws, S]
+    times = torch.zeros(draws, len(names)).double()  # how often a draw has each person
+    times.scatter_add_(1, drawn, torch.ones_like(times))
     clips, hits = times @ (who.T @ of), times @ (who.T @ right)  # [draws, K]
     uar = (hits / clips).nanmean(1)
     war = hits.sum(1) / clips.sum(1)
@@ -146,12 +149,11 @@ def views(num_views: int) -> list[Callable[[int, int], list[int]]]:
     if num_views < 1:
         raise ValueError(f"num_views must be 1 or more, got {num_views!r}")
 
-    def view(number: int) -> Callable[[int, int], list[int]]:
-        return lambda num_frames, clip_len: sampler.uniform(num_frames, num_views * clip_len)[
-            number::num_views
-        ]
+    return [partial(_view, number=number, of=num_views) for number in range(num_views)]
 
-    return [view(number) for number in range(num_views)]
+
+def _view(num_frames: int, clip_len: int, *, number: int, of: int) -> list[int]:
+    return sampler.uniform(num_frames, of * clip_len)[number::of]
 
 
 def predict(trainer: Trainer, dataset: ClipDataset, num_views: int = 1) -> tuple[Tensor, Tensor]:
@@ -170,8 +172,8 @@ def predict(trainer: Trainer, dataset: ClipDataset, num_views: int = 1) -> tuple
 
 def average(logits: Sequence[Tensor]) -> Tensor:
     """The logarithm of the mean probabilities, ``[N, K]``, of logits ``[N, K]`` each."""
-    mean: Tensor = sum(part.softmax(1) for part in logits) / len(logits)
-    return mean.log()
+    shares = torch.stack([part.log_softmax(1) for part in logits])
+    return shares.logsumexp(0) - math.log(len(logits))
 
 
 def evaluate(trainer: Trainer, dataset: ClipDataset, num_views: int = 1) -> Report:
@@ -184,7 +186,8 @@ def write_predictions(path: str | os.PathLike, dataset: ClipDataset, logits: Ten
     """Write one CSV row per clip: path, subject, label, predicted label, all probabilities."""
     probabilities = logits.softmax(1).tolist()
     part = Path(path).with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    # A file's name may be no valid text; its odd bytes come back as they were.
+    with part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "subject", "label", "predicted", *dataset.classes])
         for clip, row in zip(dataset.clips, probabilities, strict=True):
@@ -195,7 +198,7 @@ def write_predictions(path: str | os.PathLike, dataset: ClipDataset, logits: Ten
 
 def read_predictions(path: str | os.PathLike) -> tuple[Tensor, Tensor, list[str], list[str]]:
     """What `write_predictions` wrote: log-probabilities, labels, subjects, classes."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
+    with Path(path).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         header, *rows = csv.reader(file)
     classes = header[4:]
     probabilities = torch.tensor([[float(value) for value in row[4:]] for row in rows])
@@ -236,7 +239,7 @@ def card(about: Mapping, tested: Report | None = None, data: str = "") -> str:
         "## Input",
         "",
         f"`[B, T, C, H, W]` with T = {model['clip_len']} frames spread evenly over a video, RGB, "
-        f"{about['size']} x {about['size']} pixels, normalised as `datasets.normalize` does; "
+        f"{_pixels(about['size'])}, normalised as `datasets.normalize` does; "
         f"{_cropped(about.get('crop'))}.",
         "",
         "## Training",
@@ -272,7 +275,8 @@ def _scored(tested: Report | None) -> list[str]:
     by_class = tested.scores.confusion.diagonal() / tested.scores.confusion.sum(1)
     return [
         f"On {tested.clips} clips of {tested.subjects} subjects that the model has never seen, "
-        f"{tested.num_views} clip(s) per video; 95 % intervals by drawing subjects:",
+        f"{tested.num_views} clip(s) per video; "
+        + ("95 % intervals by drawing subjects:" if tested.uar else "one subject, no interval:"),
         "",
         "| score | value |",
         "|---|---|",
@@ -280,7 +284,7 @@ def _scored(tested: Report | None) -> list[str]:
         f"| WAR | {tested.scores.war:.3f}{_between(tested.war)} |",
         f"| F1 | {tested.scores.f1:.3f} |",
         *(
-            f"| recall of {name} | {'no clips' if share.isnan() else f'{share:.3f}'} |"
+            f"| recall of {name.replace('|', '/')} | {share:.3f} |".replace("nan", "no clips")
             for name, share in zip(tested.classes, by_class, strict=True)
         ),
         f"| chance | {1 / len(tested.classes):.3f} |",
@@ -289,6 +293,10 @@ def _scored(tested: Report | None) -> list[str]:
 
 def _between(values: Interval | None) -> str:
     return "" if values is None else f" ({values[0]:.3f} to {values[1]:.3f})"
+
+
+def _pixels(size: int | None) -> str:
+    return "of a size that is not stated" if size is None else f"{size} x {size} pixels"
 
 
 def _cropped(crop: Mapping | None) -> str:

@@ -2,9 +2,10 @@
 
 import math
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import torch
 from captum.attr import LayerAttribution, LayerGradCam
@@ -13,8 +14,7 @@ from torch import Tensor
 from . import sampler, video
 from .crops import FaceCrop, Track
 from .datasets import normalize
-from .model import R3DEmotion, SqueezeExcitation3d
-from .video import Box
+from .model import STAGES, R3DEmotion, SqueezeExcitation3d
 
 _BATCH = 8  # windows that go through the network together
 
@@ -73,8 +73,8 @@ def timeline(
     track = None if crop is None else crop.track(path)
     duration = _duration(path) if track is None else track.duration
     begins = _begins(duration, window, step)
-    spans = [(begin, min(begin + window, duration)) for begin in begins]
-    clips = _clips(path, spans, _boxes(crop, track, path, spans), size, model.clip_len)
+    spans = [(begin, begin + window) for begin in begins[:-1]] + [(begins[-1], duration)]
+    clips = _clips(path, spans, crop, track, size, model.clip_len)
     answers = []
     while batch := list(islice(clips, _BATCH)):
         seen = torch.stack([normalize(clip) for clip in batch])
@@ -91,11 +91,24 @@ def clip_at(
     size: int,
     crop: FaceCrop | None = None,
 ) -> Tensor:
-    """What `timeline` showed the model of one window: uint8 ``[T, C, H, W]``."""
+    """What `timeline` showed the model of one window: uint8 ``[T, C, H, W]``.
+
+    Args:
+        model: in evaluation mode.
+        path: the video.
+        begin: seconds, from 0.
+        end: likewise.
+        size: as in `timeline`.
+        crop: as in `timeline`.
+
+    Raises:
+        ValueError: the window begins before 0, or ends before it begins.
+        VideoError: as in `timeline`.
+    """
+    if not 0 <= begin <= end:
+        raise ValueError(f"a window begins at 0 or later and ends after that, got {begin}, {end}")
     track = None if crop is None else crop.track(path)
-    spans = [(begin, end)]
-    (clip,) = _clips(path, spans, _boxes(crop, track, path, spans), size, model.clip_len)
-    return clip
+    return next(_clips(path, [(begin, end)], crop, track, size, model.clip_len))
 
 
 def grad_cam(
@@ -120,16 +133,17 @@ def grad_cam(
     """
     if clip.ndim != 4 or len(clip) != model.clip_len:
         raise ValueError(f"expected one clip [T={model.clip_len}, C, H, W], got {list(clip.shape)}")
-    stages = dict(model.backbone.named_children())
-    if layer not in stages or layer == "fc":
+    if layer not in STAGES:
         raise ValueError(f"layer must be one of stem, layer1 to layer4, got {layer!r}")
-    video = clip[None]
-    with torch.enable_grad():
-        if target is None:
+    video = clip[None].to(next(model.parameters()).device)
+    if target is None:
+        with torch.no_grad():
             target = int(model(video).argmax())
-        cam = LayerGradCam(model, stages[layer]).attribute(video, target, relu_attributions=True)
+    cam = LayerGradCam(model, getattr(model.backbone, layer)).attribute(
+        video, target, relu_attributions=True
+    )
     T, _, H, W = clip.shape
-    cam = LayerAttribution.interpolate(cam, (T, H, W), "trilinear")[0, 0].detach()
+    cam = LayerAttribution.interpolate(cam, (T, H, W), "trilinear")[0, 0].detach().cpu()
     return cam / cam.max().clamp(min=torch.finfo(cam.dtype).tiny)
 
 
@@ -149,7 +163,7 @@ def gates(model: R3DEmotion, video: Tensor) -> dict[str, Tensor]:
 
     def note(name: str) -> object:
         def hook(module: SqueezeExcitation3d, inputs: tuple[Tensor]) -> None:
-            found[name] = module.gate(inputs[0]).flatten(1)
+            found[name] = module.gate(inputs[0]).flatten(1).cpu()
 
         return hook
 
@@ -159,7 +173,7 @@ def gates(model: R3DEmotion, video: Tensor) -> dict[str, Tensor]:
         if isinstance(module, SqueezeExcitation3d)
     ]
     try:
-        model(video)
+        model(video.to(next(model.parameters()).device))
     finally:
         for hook in hooks:
             hook.remove()
@@ -167,9 +181,7 @@ def gates(model: R3DEmotion, video: Tensor) -> dict[str, Tensor]:
 
 
 def _duration(path: str | os.PathLike) -> float:
-    for second, _ in video.stream(path):  # noqa: B007 (its last value is wanted)
-        pass
-    return second
+    return deque((second for second, _ in video.stream(path)), maxlen=1)[0]
 
 
 def _begins(duration: float, window: float, step: float) -> list[float]:
@@ -178,35 +190,26 @@ def _begins(duration: float, window: float, step: float) -> list[float]:
         return [0.0]
     count = math.floor((duration - window) / step) + 1
     begins = [number * step for number in range(count)]
-    if begins[-1] + window < duration:
+    if begins[-1] + window < duration - 1e-6:  # sums of steps are rounded
         begins.append(duration - window)
     return begins
-
-
-def _boxes(
-    crop: FaceCrop | None,
-    track: Track | None,
-    path: str | os.PathLike,
-    spans: Sequence[tuple[float, float]],
-) -> list[Box | None]:
-    if crop is None:
-        return [None] * len(spans)
-    return [crop.square(track, path, begin, end) for begin, end in spans]
 
 
 def _clips(
     path: str | os.PathLike,
     spans: Sequence[tuple[float, float]],
-    boxes: Sequence[Box | None],
+    crop: FaceCrop | None,
+    track: Track | None,
     size: int,
     clip_len: int,
 ) -> Iterator[Tensor]:
     """One clip, uint8 ``[T, C, H, W]``, for each stretch of a video, in order of their begins."""
+    boxes = [None if crop is None else crop.square(track, path, *span) for span in spans]
     frames: list[list] = [[] for _ in spans]
     done, before = 0, None
-    for second, frame in video.stream(path):
+    for second, frame in chain(video.stream(path), [(math.inf, None)]):
         while done < len(spans) and second > spans[done][1]:
-            # Nothing was shown anew in this stretch: it shows what came before.
+            # Where nothing was shown anew in this stretch, it shows what came before.
             shown = frames[done] or [video.resize(before, (size, size), boxes[done])]
             yield _sampled(shown, clip_len)
             frames[done].clear()
@@ -216,9 +219,6 @@ def _clips(
                 break
             frames[number].append(video.resize(frame, (size, size), boxes[number]))
         before = frame
-    for number in range(done, len(spans)):
-        shown = frames[number] or [video.resize(before, (size, size), boxes[number])]
-        yield _sampled(shown, clip_len)
 
 
 def _sampled(frames: Sequence, clip_len: int) -> Tensor:

@@ -38,7 +38,7 @@ def hub(checkpoint: str | os.PathLike, folder: str | os.PathLike) -> Path:
     save_file(weights, file, {"format": "pt", "r3d_helpers": text})
     file.chmod(0o644)  # safetensors writes for its owner alone
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
-    card = checkpoint.with_name("README.md")
+    card = (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "README.md"
     if card.is_file():
         shutil.copyfile(card, folder / "README.md")
     else:
@@ -127,6 +127,7 @@ def _compare(model: R3DEmotion, about: dict, path: Path, exported: object) -> fl
     video = _example(model, about, 3)
     error = (exported(video) - model(video)).abs().max().item()
     if not error <= TOLERANCE:
+        path.unlink()
         raise FloatingPointError(
             f"{path}: logits differ by {error:.2g} from the model's, more than {TOLERANCE:g}"
         )

@@ -11,6 +11,8 @@ from torchvision.models.video import R3D_18_Weights, VideoResNet, r3d_18
 
 from . import sampler
 
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")  # of the backbone, from the input on
+
 
 class SqueezeExcitation3d(nn.Module):
     """Scale every channel of a feature map by a gate that the whole map decides.

@@ -36,9 +36,7 @@ from torchmetrics.functional.classification import (
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from .model import R3DEmotion
-
-STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")  # of the backbone, from the input on
+from .model import STAGES, R3DEmotion
 
 
 @dataclass(frozen=True)
@@ -323,7 +321,7 @@ class Trainer:
             "size": getattr(train_set, "size", None),
             "subjects": sorted(_subjects(train_set) | _subjects(val_set)),
             "clips": [len(train_set), len(val_set)],
-            "crop": _settings(getattr(train_set, "crop", None)),
+            "crop": asdict(crop) if (crop := getattr(train_set, "crop", None)) else None,
             "steps_per_epoch": len(self.loader) // self._micro_batches,
         }
 
@@ -724,10 +722,6 @@ def _stages_above(name: str) -> int:
     """How many stages lie between the parameter ``name`` and the logits; 0 for the head."""
     stage = name.removeprefix("backbone.").partition(".")[0]
     return len(STAGES) - STAGES.index(stage) if stage in STAGES else 0
-
-
-def _settings(crop: object | None) -> dict | None:
-    return None if crop is None else asdict(crop)
 
 
 def _subjects(dataset: Dataset) -> set[str]:

@@ -92,24 +92,22 @@ def read(
     """
     if size is not None and not _is_size(size):
         raise ValueError(f"size must be (height, width), two integers of 1 or more, got {size!r}")
-    listed = None if indices is None or callable(indices) else _listed(indices)
+    named = None if indices is None or callable(indices) else set(_named(indices))
     kept: dict[int, np.ndarray] = {}
     with _open(path) as capture:
         num_frames = 0
         for frame in _frames(capture):
-            if listed is None or num_frames in listed:
+            if named is None or num_frames in named:
+                if box is not None and not _is_inside(box, frame):
+                    raise VideoError(f"{path}: box {box} is not inside {frame.shape[:2]} pixels")
                 kept[num_frames] = resize(frame, size, box)
             num_frames += 1
         _check_count(path, capture, num_frames)
-    if callable(indices):
-        listed = _listed(indices(num_frames))
-    for index in listed or ():
-        if index not in kept:
-            raise IndexError(f"{path}: no frame {index}; it has frames 0 to {num_frames - 1}")
+    wanted = list(kept) if indices is None else listed(path, indices, num_frames)
     if len(shapes := {frame.shape for frame in kept.values()}) > 1:
         sizes = ", ".join(sorted(f"{h}x{w}" for h, w, _ in shapes))
         raise VideoError(f"{path}: the frame size changes on the way ({sizes}); pass size=(H, W)")
-    frames = np.stack([kept[index] for index in (kept if listed is None else listed)])
+    frames = np.stack([kept[index] for index in wanted])
     # BGR to RGB, and channels first: in NumPy, for small copies are no work for several threads.
     return torch.from_numpy(np.ascontiguousarray(frames[..., ::-1].transpose(0, 3, 1, 2)))
 
@@ -212,19 +210,47 @@ def _is_size(size: object) -> bool:
     )
 
 
-def _listed(indices: Sequence[int]) -> list[int]:
+def listed(
+    path: str | os.PathLike,
+    indices: Sequence[int] | Callable[[int], Sequence[int]],
+    num_frames: int,
+) -> list[int]:
+    """The frames that ``indices`` names, as in `read`, each of them in the video.
+
+    Raises:
+        IndexError: an index is outside the video.
+        ValueError: ``indices`` is empty.
+    """
+    wanted = _named(indices(num_frames) if callable(indices) else indices)
+    for index in wanted:
+        if not 0 <= index < num_frames:
+            raise IndexError(f"{path}: no frame {index}; it has frames 0 to {num_frames - 1}")
+    return wanted
+
+
+def _named(indices: Sequence[int]) -> list[int]:
     if len(indices) == 0:
         raise ValueError("indices is empty: name one frame or more, or None for all of them")
     return np.asarray(indices).tolist()
 
 
+def _is_inside(box: Box, frame: np.ndarray) -> bool:
+    top, left, height, width = box
+    inside = top + height <= frame.shape[0] and left + width <= frame.shape[1]
+    return inside and top >= 0 and left >= 0 and height >= 1 and width >= 1
+
+
 @contextmanager
 def _open(path: str | os.PathLike) -> Iterator[cv2.VideoCapture]:
     path = Path(path)
-    if path.is_dir():
-        raise VideoError(f"{path}: is a folder, not a video file")
-    if not path.is_file():
-        raise VideoError(f"{path}: no such file")
+    try:
+        if path.is_dir():
+            raise VideoError(f"{path}: is a folder, not a video file")
+        if not path.is_file():
+            raise VideoError(f"{path}: no such file")
+        path.open("rb").close()
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be opened ({error.strerror})") from error
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
     options = [value for limit in limits for value in (limit, _TIMEOUT_MS)]
     options += [cv2.CAP_PROP_N_THREADS, 1]  # the data loader's workers run side by side already

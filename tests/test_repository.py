@@ -24,9 +24,7 @@ MAY_IMPORT = {
     "datasets": {"video", "sampler", "crops", "cache"},
     "model": {"sampler"},
     "trainer": {"model"},
-    "evaluation": {"sampler", "trainer", "datasets"},
     "explain": {"model", "datasets", "video", "sampler", "crops"},
-    "export": {"model", "trainer", "datasets"},
     "faces": {"video", "datasets"},
     "doctor": {"_torchvision", "video"},
 }

@@ -5,16 +5,20 @@ import shutil
 import subprocess
 import sys
 import wave
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from r3d_helpers import video
 
 SAMPLE = next(iter(sorted(Path(__file__).parents[1].glob("data_samples/Actor_01/*.mp4"))))
+DATA = Path(__file__).parent / "data"
 
 
 def moving(num_frames=12, height=48, width=64):
@@ -209,7 +213,7 @@ def make_frameless(path):
     ],
     ids=["missing", "folder", "empty", "text", "lfs", "truncated", "no index", "frameless"],
 )
-@pytest.mark.parametrize("look", [video.read, video.probe])
+@pytest.mark.parametrize("look", [video.read, video.probe, lambda path: next(video.stream(path))])
 def test_an_unreadable_file_is_named_with_the_reason(tmp_path, look, make, reason):
     path = tmp_path / "bad.mp4"
     make(path)
@@ -219,7 +223,12 @@ def test_an_unreadable_file_is_named_with_the_reason(tmp_path, look, make, reaso
 
 
 @pytest.mark.parametrize(
-    "look", [lambda p: len(video.read(p)), lambda p: video.probe(p).num_frames]
+    "look",
+    [
+        lambda p: len(video.read(p)),
+        lambda p: video.probe(p).num_frames,
+        lambda p: len(list(video.stream(p))),
+    ],
 )
 def test_a_file_cut_short_gives_what_it_has_and_a_warning(tmp_path, look):
     path = encode(tmp_path / "cut.avi")
@@ -315,3 +324,201 @@ def test_the_sample_itself_is_whole(tmp_path, recwarn):
     shutil.copy(SAMPLE, tmp_path / "copy.mp4")
     assert len(video.read(tmp_path / "copy.mp4")) == video.probe(SAMPLE).num_frames
     assert not recwarn.list
+
+
+# Real files
+
+SHAPES = {
+    "h264.mp4": (20, 3, 120, 160),
+    "vp9_odd.webm": (12, 3, 121, 161),
+    "rotated.mov": (12, 3, 160, 120),  # stored as 120x160
+    "vfr.mp4": (20, 3, 120, 160),
+    "no_face.mp4": (12, 3, 120, 160),
+    "two_faces.mp4": (8, 3, 120, 200),
+    "late_face.mp4": (24, 3, 120, 160),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_real_file_decodes_whole(name, recwarn):
+    frames = video.read(DATA / name)
+    assert frames.shape == SHAPES[name]
+    assert frames.float().std() > 20  # a picture
+    info = video.probe(DATA / name)
+    assert (info.num_frames, 3, info.height, info.width) == SHAPES[name]
+    assert info.missing == 0
+    assert not recwarn.list
+
+
+def test_sound_alone_is_no_video():
+    for look in (video.read, video.probe, lambda path: list(video.stream(path))):
+        with pytest.raises(video.VideoError, match=r"audio_only\.mp4: "):
+            look(DATA / "audio_only.mp4")
+
+
+def test_a_real_file_cut_short_gives_its_frames_and_counts_the_missing():
+    path = DATA / "truncated.mp4"
+    with pytest.warns(UserWarning, match="6 of 20 frames decode"):
+        assert video.read(path).shape == (6, 3, 120, 160)
+    with pytest.warns(UserWarning, match="6 of 20 frames decode"):
+        info = video.probe(path)
+    assert (info.num_frames, info.missing) == (6, 14)
+
+
+# Frame by frame
+
+
+@pytest.mark.filterwarnings("ignore:.*cut short")
+@pytest.mark.parametrize("name", [*SHAPES, "truncated.mp4"])
+def test_a_stream_has_the_frames_of_a_read_at_times_that_rise_from_zero(name):
+    times, frames = zip(*video.stream(DATA / name), strict=True)
+    assert all(frame.dtype == np.uint8 and frame.flags.c_contiguous for frame in frames)
+    streamed = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
+    assert torch.equal(streamed, video.read(DATA / name))
+    assert times[0] == 0
+    assert all(a < b for a, b in pairwise(times))
+
+
+def test_times_are_the_files_own_where_the_rate_varies():
+    expected = [i / 30 for i in range(10)] + [0.5 + i / 5 for i in range(10)]
+    times = [second for second, _ in video.stream(DATA / "vfr.mp4")]
+    assert times == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(("name", "rate"), [("h264.mp4", 25), ("vp9_odd.webm", 25)])
+def test_times_are_even_where_the_rate_is(name, rate):
+    times = [second for second, _ in video.stream(DATA / name)]
+    assert times == pytest.approx([i / rate for i in range(len(times))], abs=1e-3)
+
+
+def staged(patch, times, fps=10.0, count=None):
+    """Let OpenCV find a video whose frame ``i`` is all ``i``, at ``times``, in seconds."""
+
+    class Capture:
+        isOpened = staticmethod(lambda: True)
+        shown = 0
+        released = False
+
+        def read(self):
+            if self.shown == len(times):
+                return False, None
+            self.shown += 1
+            return True, np.full((4, 6, 3), self.shown - 1, np.uint8)
+
+        def get(self, what):
+            if what == cv2.CAP_PROP_POS_MSEC:
+                return times[self.shown - 1] * 1000
+            frames = len(times) if count is None else count
+            return {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: float(frames)}[what]
+
+        def release(self):
+            self.released = True
+
+    capture = Capture()
+    patch.setattr(video.cv2, "VideoCapture", lambda *_: capture)
+    return capture
+
+
+@pytest.mark.parametrize(
+    ("stated", "fps", "expected"),
+    [
+        ([7, 7.5, 9], 10, [0, 0.5, 2]),  # the first is not shown at zero
+        ([0, 0, 0, 0], 10, [0, 0.1, 0.2, 0.3]),  # not stated at all: the rate says it
+        ([0, 0.5, 0.2, 0.9], 10, [0, 0.5, 0.6, 0.9]),
+        ([-0.2, 0, 0.3], 10, [0, 0.2, 0.5]),
+        ([0, 0, 0], 0, [0, 0, 0]),
+    ],
+)
+def test_times_that_a_file_misstates_are_filled_in(monkeypatch, stated, fps, expected):
+    staged(monkeypatch, stated, fps)
+    times, frames = zip(*video.stream(SAMPLE), strict=True)
+    assert times == pytest.approx(expected)
+    assert [frame[0, 0, 0] for frame in frames] == list(range(len(stated)))
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.floats(0, 240))
+def test_times_never_decrease_whatever_the_file_states(stated, fps):
+    with pytest.MonkeyPatch.context() as patch:
+        staged(patch, stated, fps)
+        times = [second for second, _ in video.stream(SAMPLE)]
+    assert times[0] == 0
+    assert times == sorted(times)
+    assert len(times) == len(stated)
+
+
+def test_a_stream_decodes_one_frame_at_a_time_and_closes_the_file_when_left(monkeypatch):
+    capture = staged(monkeypatch, [0.0, 0.1, 0.2, 0.3])
+    frames = video.stream(SAMPLE)
+    for shown in (1, 2):
+        next(frames)
+        assert capture.shown == shown
+        assert not capture.released
+    frames.close()
+    assert capture.released
+
+
+@pytest.mark.parametrize(
+    ("count", "stated", "missing"),
+    [
+        (20, 20, 0),
+        (20, 21, 0),  # counts derived from durations are off by that much
+        (19, 21, 2),
+        (95, 100, 0),
+        (94, 100, 6),
+        (21, 20, 0),
+        (20, 0, 0),  # not stated
+        (20, -1, 0),
+    ],
+)
+def test_frames_are_missing_where_the_file_promises_clearly_more(
+    monkeypatch, recwarn, count, stated, missing
+):
+    staged(monkeypatch, [i / 10 for i in range(count)], count=stated)
+    info = video.probe(SAMPLE)
+    assert (info.num_frames, info.missing) == (count, missing)
+    assert len(recwarn.list) == bool(missing)
+
+
+# A part of each frame
+
+
+@pytest.mark.parametrize("name", ["h264.mp4", "vp9_odd.webm", "rotated.mov"])
+@pytest.mark.parametrize("box", [(0, 0, 120, 120), (7, 31, 50, 80), (119, 0, 1, 1)])
+def test_a_box_is_a_slice_of_every_frame(name, box):
+    top, left, height, width = box
+    part = video.read(DATA / name)[..., top : top + height, left : left + width]
+    assert torch.equal(video.read(DATA / name, box=box), part)
+    assert torch.equal(video.read(DATA / name, [3, 1, 1], (height, width), box), part[[3, 1, 1]])
+
+
+@pytest.mark.parametrize("size", [(20, 20), (20, 50), (90, 40), (90, 90)])
+def test_a_box_is_taken_before_the_size(tmp_path, size):
+    whole = video.read(DATA / "h264.mp4", [0])[0].permute(1, 2, 0).numpy()
+    part = video.resize(np.ascontiguousarray(whole[10:70, 30:110]), size)
+    frames = video.read(DATA / "h264.mp4", [0], size, (10, 30, 60, 80))
+    assert frames.shape == (1, 3, *size)
+    assert torch.equal(frames[0], torch.from_numpy(part).permute(2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    "box", [(110, 150, 30, 30), (500, 500, 30, 30), (-1, 0, 9, 9), (0, 0, 0, 9)]
+)
+def test_a_box_outside_the_frame_is_named(box):
+    with pytest.raises(
+        video.VideoError, match=r"h264\.mp4: box .* is not inside \(120, 160\) pixels"
+    ):
+        video.read(DATA / "h264.mp4", box=box)
+
+
+def test_a_file_that_may_not_be_opened_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "mine.mp4"
+    path.touch()
+
+    def denied(self, *_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "open", denied)
+    with pytest.raises(
+        video.VideoError, match=r"mine\.mp4: cannot be opened \(Permission denied\)"
+    ):
+        video.probe(path)

@@ -1,0 +1,96 @@
+"""Figures of a video say what they show, however short the video is."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from r3d_helpers import explain, video
+from r3d_helpers.classroom import plots
+from r3d_helpers.explain import Timeline
+
+CLASSES = ["calm", "happy", "sad"]
+
+
+@pytest.fixture(autouse=True)
+def no_figure_is_left():
+    plt.switch_backend("Agg")
+    yield
+    plt.close("all")
+
+
+class Undecided(nn.Module):
+    clip_len = 4
+
+    def __init__(self):
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor([0.0, 2.0, 1.0]))
+
+    def forward(self, clips):
+        return self.logits.expand(len(clips), -1)
+
+
+def drawn(figure):
+    """The figure as pixels, or an error: not before now is everything laid out."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())
+
+
+def test_a_timeline_names_classes_time_and_shade():
+    answers = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.9, 0.0], [0.0, 0.0, 1.0]])
+    line = Timeline([0.0, 1.0, 1.5], [2.0, 3.0, 3.5], answers)
+    figure = plots.timeline(line, CLASSES, title="A face")
+    axis, bar = figure.axes
+    assert axis.get_title() == "A face"
+    assert axis.get_xlabel() == "time (s)"
+    assert bar.get_ylabel() == "probability"
+    assert [label.get_text() for label in axis.get_yticklabels()] == CLASSES
+    (mesh,) = axis.collections
+    np.testing.assert_allclose(mesh.get_array().reshape(3, 3), answers.T)
+    assert axis.get_xlim() == (0, 3.5)
+    assert axis.get_ylim() == (3, 0)  # the first class on top
+    np.testing.assert_allclose(mesh.get_coordinates()[0, :, 0], [0, 1.5, 2.25, 3.5])
+    assert drawn(figure).std() > 0
+
+
+def test_a_timeline_of_a_single_frame_is_drawn(tmp_path):
+    path = tmp_path / "one.mp4"
+    video.write(path, torch.zeros(1, 3, 16, 16, dtype=torch.uint8), 25)
+    line = explain.timeline(Undecided(), path, size=8)
+    figure = plots.timeline(line, CLASSES, title=path.stem)
+    left, right = figure.axes[0].get_xlim()
+    assert left < right
+    assert drawn(figure).std() > 0
+
+
+def test_heat_shows_the_clip_and_dims_it_by_each_map():
+    clip = torch.randint(1, 256, (2, 3, 6, 8), dtype=torch.uint8)
+    ramp = torch.linspace(0, 1, 8).expand(2, 6, 8)
+    figure = plots.heat(clip, {"layer2": ramp, "layer4": torch.ones(2, 6, 8)}, title="Why sad")
+    assert figure.get_suptitle() == "Why sad"
+    assert [t.get_text() for axis in figure.axes for t in axis.texts] == [
+        "clip",
+        "layer2",
+        "layer4",
+    ]
+    pictures = [torch.tensor(axis.images[0].get_array()) for axis in figure.axes]
+    clips, dimmed, bright = (
+        torch.stack(pictures[i : i + 2]).permute(0, 3, 1, 2) for i in (0, 2, 4)
+    )
+    assert clips.equal(clip)
+    assert bright.equal(clip)
+    assert dimmed[..., 7].equal(clip[..., 7])
+    assert (dimmed[..., 0] < 0.2 * clip[..., 0] + 1).all()
+    assert ((dimmed[..., 1:7] < clip[..., 1:7]) | (clip[..., 1:7] < 8)).all()
+    assert drawn(figure).std() > 0
+
+
+def test_heat_of_a_video_with_a_single_frame_is_drawn(tmp_path):
+    path = tmp_path / "one.mp4"
+    video.write(path, torch.zeros(1, 3, 16, 16, dtype=torch.uint8), 25)
+    clip = explain.clip_at(Undecided(), path, 0, 0, size=8)
+    assert len(clip) == 4
+    figure = plots.heat(clip[:1], {"stem": torch.zeros(1, 8, 8)}, title="Still")
+    assert len(figure.axes) == 2
+    assert drawn(figure).shape[2] == 4
