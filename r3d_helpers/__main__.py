@@ -394,7 +394,7 @@ def _draw(
     surest, target = divmod(int(line.probabilities.argmax()), len(about["classes"]))
     begin, end = line.begin[surest], line.end[surest]
     clip = explain.clip_at(net, path, begin, end, size=about["size"], crop=crop)
-    layer = "layer2"
+    layer = "layer3"
     cam = explain.grad_cam(net, datasets.normalize(clip), target, layer)
     title = f"What speaks for {about['classes'][target]}, {begin:.1f} to {end:.1f} s ({layer})"
     plots.heat(clip, {layer: cam}, title=title).savefig(folder / f"{path.stem}-cam.png", dpi=120)

@@ -13,6 +13,7 @@ matplotlib.use("agg")
 BUG_LESSONS = ("01_bug_permute", "02_bug_se_access", "03_bug_redundant_lstm")
 WITH_EXERCISES = (*BUG_LESSONS, "05_review_the_fix")
 EXPERIMENTS = ("06_clip_size", "07_augmentation", "08_tuning")
+PRACTICE = ("09_your_own_videos", "10_scale_out")
 
 
 def load(name):

@@ -211,6 +211,50 @@ def stub(*_):
 
 # By name of the check: right answers, untouched stub, wrong answers with a fragment of the reason.
 # The first wrong answer is the original bug, the lesson's own.
+def untouched(*_):
+    return ...
+
+
+def over_people(right, subjects, draws, people=None, replace=True):
+    names = sorted(set(subjects))
+    who = torch.tensor([names.index(subject) for subject in subjects])
+    clips = torch.bincount(who).double()
+    hits = torch.bincount(who, weights=right.double())
+    if not replace:
+        return torch.stack([hits[order].sum() / clips.sum() for order in [slice(None)] * draws])
+    drawn = torch.randint(len(names), (draws, people or len(names)))
+    return hits[drawn].sum(1) / clips[drawn].sum(1)
+
+
+def over_people_slowly(right, subjects, draws):
+    names, scores = sorted(set(subjects)), []
+    for _ in range(draws):
+        taken = []
+        for person in torch.randint(len(names), (len(names),)).tolist():
+            taken += [bool(r) for r, s in zip(right, subjects, strict=True) if s == names[person]]
+        scores.append(sum(taken) / len(taken))
+    return scores
+
+
+def draw_clips(right, subjects, draws):
+    return right.double()[torch.randint(len(right), (draws, len(right)))].mean(1)
+
+
+def gather(model, loss, batches, share=lambda n, of, k: n / of, forget=False):
+    of = sum(len(targets) for _, targets in batches)
+    for clips, targets in batches:
+        if forget:
+            model.zero_grad()
+        (loss(model(clips), targets) * share(len(targets), of, len(batches))).backward()
+    return model
+
+
+def gather_by_sum(model, loss, batches):
+    of = sum(len(targets) for _, targets in batches)
+    sum((loss(model(x), y) * len(y) for x, y in batches)).div(of).backward()
+    return model
+
+
 CASES = {
     "from_frames": (
         [
@@ -521,6 +565,54 @@ CASES = {
             ("f", "too high"),
         ],
     ),
+    "over_people": (
+        [over_people, over_people_slowly],
+        untouched,
+        [
+            (draw_clips, "Did you draw clips?"),
+            (lambda *a: over_people(*a, replace=False), "every draw has the same score"),
+            (lambda *a: over_people(*a, people=5), "as many people as there are"),
+            (lambda *a: over_people(*a)[:-1], "one per draw"),
+            (lambda *a: over_people(*a) - 0.1, "the score of the whole set"),
+            (lambda *a: over_people(*a) * 100, "lies between 0 and 1"),
+            (lambda *_: "high", "expected 600 numbers"),
+        ],
+    ),
+    "quiz_faces": (
+        ["c", "c)", "C"],
+        ...,
+        [
+            ("a", "were like the others"),
+            ("b", "drawn at random"),
+            ("d", "which clips"),
+            ("e", "rise or fall"),
+            ("f", "what is cut"),
+        ],
+    ),
+    "gather": (
+        [gather, gather_by_sum],
+        untouched,
+        [
+            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1), "these are summed"),
+            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / k), "like one of four"),
+            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / of), "number of clips twice"),
+            (lambda m, c, b: gather(m, c, b, lambda n, of, k: n), "off by"),
+            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1, forget=True), "only the last"),
+            (lambda m, c, b: gather(m, c, b, forget=True), "there alone, weighed"),
+            (lambda m, c, b: m, "no gradient is left"),
+        ],
+    ),
+    "quiz_scale": (
+        ["c", "c)", "C"],
+        ...,
+        [
+            ("a", "averaged over the processes"),
+            ("b", "still sees batch_size clips"),
+            ("d", "the same weights"),
+            ("e", "as many clips as before"),
+            ("f", "the first process"),
+        ],
+    ),
 }
 
 RIGHT = [(name, i) for name, (right, _, _) in CASES.items() for i in range(len(right))]
@@ -565,15 +657,15 @@ def test_messages_of_one_check_differ(capsys, name):
 
 
 def exercises():
-    names = lessons.WITH_EXERCISES + lessons.EXPERIMENTS
+    names = lessons.WITH_EXERCISES + lessons.EXPERIMENTS + lessons.PRACTICE
     return [(name, tag) for name in names for tag in lessons.solutions(name)]
 
 
 def test_every_exercise_has_its_solution():
-    for name in lessons.WITH_EXERCISES + lessons.EXPERIMENTS:
+    for name in lessons.WITH_EXERCISES + lessons.EXPERIMENTS + lessons.PRACTICE:
         tags = [tag for cell in lessons.load(name).cells for tag in lessons.tags(cell)]
         assert list(lessons.solutions(name)) == [t for t in tags if t.startswith("exercise-")]
-        assert len(lessons.solutions(name)) == (2 if name in lessons.EXPERIMENTS else 3)
+        assert len(lessons.solutions(name)) == (3 if name in lessons.WITH_EXERCISES else 2)
 
 
 @pytest.mark.parametrize(("name", "tag"), exercises())

@@ -55,6 +55,8 @@ def test_there_are_notebooks():
         "06_clip_size",
         "07_augmentation",
         "08_tuning",
+        "09_your_own_videos",
+        "10_scale_out",
     ]
 
 

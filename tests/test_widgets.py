@@ -1,6 +1,7 @@
 """The explorers answer when something is moved: text and picture say the same, and both change."""
 
 import io
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -9,7 +10,14 @@ from PIL import Image
 from torch import nn
 
 from r3d_helpers import sampler
-from r3d_helpers.classroom.widgets import AxesExplorer, FramePicker, GateExplorer, LengthExplorer
+from r3d_helpers import video as videos
+from r3d_helpers.classroom.widgets import (
+    AxesExplorer,
+    FramePicker,
+    GateExplorer,
+    LengthExplorer,
+    VideoAsker,
+)
 
 
 def pixels(explorer):
@@ -82,3 +90,25 @@ def test_length_explorer_counts_what_has_no_gradient(length, dead):
     white = (pixels(explorer)[..., 0] == 255).mean()
     weights = (256 * 512 + 1024 * 256) / (1024 * 768)  # forget gate and memory
     assert white == pytest.approx(weights if length == 1 else 0)
+
+
+def test_video_asker_shows_the_answer_and_what_was_seen(video, tmp_path):
+    def ask(path):
+        assert path.name == "me.mp4"
+        return {"sad": 0.25, "happy": 0.75}, videos.read(path, [0, 2])
+
+    videos.write(tmp_path / "me.mp4", torch.full((3, 3, 8, 8), 200, dtype=torch.uint8), 15)
+    asker = VideoAsker(ask)
+    assert "Nothing uploaded yet" in asker.text.value
+    file = {"name": "me.mp4", "type": "video/mp4", "size": 1, "last_modified": datetime.now()}
+    asker.upload.value = ({**file, "content": memoryview((tmp_path / "me.mp4").read_bytes())},)
+    assert asker.text.value == "0.75 happy<br>0.25 sad"
+    assert pixels(asker).shape == (16, 32, 3)
+    assert abs(pixels(asker).mean() - 200) < 5
+
+
+def test_video_asker_names_a_file_that_is_no_video(tmp_path):
+    asker = VideoAsker(videos.read)
+    asker.show("../odd/me.mp4", b"abc")
+    assert asker.text.value == "me.mp4: cannot be opened; the file is damaged or not a video"
+    assert pixels(asker).shape == (1, 1, 3)

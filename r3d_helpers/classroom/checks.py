@@ -692,3 +692,132 @@ def quiz_tuning(answer: object) -> str:
         "f": "if the test people had been seen, the score on them would be too high.",
     }
     return _quiz(answer, "c", reasons)
+
+
+# Lesson 09
+
+
+@_check
+def over_people(answer: object) -> str:
+    """``answer(right [N] bool, subjects, draws)``: one WAR per draw of people."""
+    generator = torch.Generator().manual_seed(0)
+    people, clips, draws = 20, 16, 600
+    subjects = [f"{person:02}" for person in range(people) for _ in range(clips)]
+    sure = torch.rand(people, generator=generator) < 0.6  # all clips of a person alike
+    right = sure.repeat_interleave(clips)
+    mixed = torch.randperm(len(right), generator=generator)
+    torch.manual_seed(0)
+    result = _call(answer, right[mixed], [subjects[i] for i in mixed], draws)
+    try:
+        scores = torch.as_tensor(result, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise _Wrong(f"expected {draws} numbers, got {result!r:.60}.") from None
+    if scores.shape != (draws,):
+        raise _Wrong(f"expected {draws} numbers, one per draw, got the shape {list(scores.shape)}.")
+    share = right.double().mean()
+    wide = (share * (1 - share) / people).sqrt()  # as if each person were one clip
+    spread = scores.std() / wide
+    if scores.min() < 0 or scores.max() > 1:
+        raise _Wrong("a WAR is a share of clips: it lies between 0 and 1.")
+    if spread < 0.02:
+        raise _Wrong(
+            "every draw has the same score. Draw with replacement: some people twice, some never."
+        )
+    if spread < 0.6:
+        raise _Wrong(
+            f"your draws spread {spread:.0%} of what they should. Did you draw clips? The clips of "
+            "one person succeed or fail together; draw people, and take all clips of each."
+        )
+    if spread > 1.3:
+        raise _Wrong(
+            f"your draws spread {spread:.0%} of what they should: draw as many people as there "
+            "are, no fewer."
+        )
+    if abs(scores.mean() - share) > 0.03:
+        raise _Wrong("on average the draws should have the score of the whole set.")
+    return "whoever is drawn twice counts twice, with every clip."
+
+
+@_check
+def quiz_faces(answer: object) -> str:
+    """The detector misses many laughing faces, and these clips are left out: what follows?"""
+    reasons = {
+        "a": "only if the clips that are left out were like the others; these are not.",
+        "b": "the count of clips is not the point; a tenth of them, drawn at random, would do.",
+        "c": "a score is then one of the clips that the detector likes. Say how many were left "
+        "out, of which label and whom, beside the score.",
+        "d": "the mean over classes makes up for classes of different size, but not for which "
+        "clips of a class are left.",
+        "e": "it may rise or fall: the laughing faces that are left may be the easy ones.",
+        "f": "a larger margin changes what is cut, not what is found.",
+    }
+    return _quiz(answer, "c", reasons)
+
+
+# Lesson 10
+
+
+@_check
+def gather(answer: object) -> str:
+    """``answer(model, loss, batches)``: one step's gradient from micro-batches of any size."""
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.randn(7, 3, generator=generator), torch.arange(7) % 4
+    loss = nn.CrossEntropyLoss()
+
+    def model() -> nn.Module:
+        linear = nn.Linear(3, 4)
+        with torch.no_grad():
+            linear.weight.copy_(torch.arange(12.0).view(4, 3) / 10)
+            linear.bias.zero_()
+        return linear
+
+    def gradient(clips: Tensor, targets: Tensor) -> Tensor:
+        whole = model()
+        loss(whole(clips), targets).backward()
+        return whole.weight.grad
+
+    sizes = (4, 2, 1)
+    micro = list(zip(*(part.split(sizes) for part in batch), strict=True))
+    mine = model()
+    _call(answer, mine, loss, micro)
+    found, right = mine.weight.grad, gradient(*batch)
+    if found is None:
+        raise _Wrong("no gradient is left in the model: call `backward` on every micro-batch.")
+    parts = [gradient(*part) for part in micro]
+    others = {
+        "these are summed. The loss is a mean: weigh each micro-batch by its share of the "
+        "clips.": sum(parts),
+        "this weighs a micro-batch of one clip like one of four. Weigh by the number of "
+        "clips.": sum(parts) / len(parts),
+        "only the last micro-batch is left. Do not set the gradient to zero between them.": parts[
+            -1
+        ],
+        "the last one is there alone, weighed: do not set the gradient to zero between "
+        "them.": parts[-1] / 7,
+        "divided by the number of clips twice: the loss of a micro-batch is a mean already, so "
+        "multiply it by its number of clips first.": sum(parts) / 7,
+    }
+    if torch.allclose(found, right, atol=1e-6):
+        return "the gradient of the whole step, from parts that need less memory."
+    for reason, value in others.items():
+        if torch.allclose(found, value, atol=1e-6):
+            raise _Wrong(reason)
+    raise _Wrong(
+        f"the gradient is off by {(found - right).norm() / right.norm():.0%} of its size. Each "
+        "micro-batch counts with its share of the clips."
+    )
+
+
+@_check
+def quiz_scale(answer: object) -> str:
+    """Two GPUs, the same batch_size per step: what is not the same as on one GPU?"""
+    reasons = {
+        "a": "gradients are averaged over the processes, so the step is that of all its clips.",
+        "b": "steps per epoch stay: a step still sees batch_size clips.",
+        "c": "each process normalises with the clips it has: eight instead of sixteen. Give "
+        "micro_batch=8 on one GPU, and both normalise alike.",
+        "d": "every process starts from the same weights and takes the same steps.",
+        "e": "the learning rate belongs to the step, and the step sees as many clips as before.",
+        "f": "only the first process writes it, and it holds the model, not a process.",
+    }
+    return _quiz(answer, "c", reasons)

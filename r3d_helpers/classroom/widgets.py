@@ -1,12 +1,17 @@
 """Things to move. Controls and plain pictures, no ``Output``: that survives being tested."""
 
 import io
+import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import ipywidgets
 import torch
 from PIL import Image
 from torch import Tensor, nn
+
+from ..video import VideoError
 
 Sampler = Callable[[int, int], Sequence[int]]
 
@@ -85,7 +90,7 @@ class AxesExplorer(_Explorer):
 
     def draw(self) -> None:
         """Show what the backbone sees."""
-        self.picture.value = _png(torch.full((3, 1, 1), 255, dtype=torch.uint8))
+        self.picture.value = _BLANK
         try:
             seen = self.ways[self.way.value](self.video[:, : self.length.value])
         except RuntimeError as error:
@@ -162,6 +167,47 @@ class LengthExplorer(_Explorer):
         self.picture.value = _png((~alive).byte().mul(215).add(40).expand(3, -1, -1))
 
 
+class VideoAsker(_Explorer):
+    """Upload a video and see what a model says of it.
+
+    Args:
+        ask: from the path of a video to the probability of each label and the frames that the
+            model saw, uint8 ``[T, C, H, W]``.
+
+    Attributes:
+        upload: the button.
+    """
+
+    def __init__(self, ask: Callable[[Path], tuple[Mapping[str, float], Tensor]]) -> None:
+        self.ask = ask
+        self.upload = ipywidgets.FileUpload(accept="video/*", description="a video")
+        super().__init__(self.upload)
+
+    def draw(self) -> None:
+        """Ask about the uploaded video."""
+        if self.upload.value:
+            self.show(self.upload.value[0]["name"], self.upload.value[0]["content"])
+        else:
+            self.text.value = "Nothing uploaded yet. The file stays on this machine."
+            self.picture.value = _BLANK
+
+    def show(self, name: str, content: bytes) -> None:
+        """Ask about a video of this name and content."""
+        self.picture.value = _BLANK
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, Path(name).name)
+            path.write_bytes(content)
+            try:
+                answer, seen = self.ask(path)
+            except VideoError as error:
+                self.text.value = str(error).replace(f"{folder}{os.sep}", "")
+                return
+        ranked = sorted(answer.items(), key=lambda item: -item[1])
+        self.text.value = "<br>".join(f"{share:.2f} {label}" for label, share in ranked)
+        large = seen.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        self.picture.value = _png(_row(large))
+
+
 def _row(frames: Tensor) -> Tensor:
     """Frames ``[T, C, H, W]`` side by side, ``[C, H, T*W]``."""
     return frames.permute(1, 2, 0, 3).flatten(2)
@@ -172,3 +218,6 @@ def _png(picture: Tensor) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture.permute(1, 2, 0).numpy()).save(file, "png")
     return file.getvalue()
+
+
+_BLANK = _png(torch.full((3, 1, 1), 255, dtype=torch.uint8))

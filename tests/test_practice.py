@@ -1,0 +1,96 @@
+"""Lessons 09 and 10, and what they bring along: scenes and the camera."""
+
+import lessons
+import numpy as np
+import pytest
+
+from r3d_helpers import datasets, doctor, video
+from r3d_helpers.classroom import camera, scenes
+
+
+@pytest.mark.parametrize("name", lessons.PRACTICE)
+def test_it_says_first_what_for_and_how_long(name):
+    first = lessons.load(name).cells[0].source
+    for words in ("**After this lesson you can**", "**Minutes:**", "**Before this:**"):
+        assert words in first
+
+
+@pytest.mark.parametrize("name", lessons.PRACTICE)
+def test_what_is_stated_is_true(name):
+    """The compared cells end in True: a page that shows False argues against itself."""
+    shown = [o.text for c in lessons.load(name).cells for o in c.get("outputs", ()) if "text" in o]
+    assert any("True" in text for text in shown)
+    assert not any("False" in text for text in shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("09_your_own_videos", "ValueError", "labels ['calm'] are not among the classes"),
+        ("10_scale_out", "InvalidArgument", "Got: 5 Expected: 4"),
+    ],
+)
+def test_the_red_cell_fails_for_the_stated_reason(name, error, words):
+    (found,) = [o for c in lessons.load(name).cells for o in c.get("outputs", ()) if "evalue" in o]
+    assert found.ename == error
+    assert words in found.evalue
+
+
+def test_scenes_keep_names_frames_and_everybody_in_one_place(tmp_path):
+    clips = datasets.ravdess(doctor.SAMPLES)[:3]
+    scenes.film(clips, tmp_path)
+    filmed = datasets.ravdess(tmp_path)
+    assert [c.path.name for c in filmed] == [c.path.name for c in clips]
+    still = []
+    for before, after in zip(clips, filmed, strict=True):
+        info = video.probe(after.path)
+        assert (info.height, info.width) == (scenes.HEIGHT, scenes.WIDTH)
+        assert info.num_frames == video.probe(before.path).num_frames
+        frames = video.read(after.path).float()
+        still.append((frames.std(0).mean(0) < 1).numpy())  # the wall
+    assert np.mean(still[0] == still[1]) > 0.9
+    assert 0.3 < still[0].mean() < 0.9
+
+
+class Camera:
+    """Grey pictures of an odd size, so many of them."""
+
+    def __init__(self, pictures):
+        self.left = pictures
+
+    def isOpened(self):
+        return self.left > 0
+
+    def read(self):
+        self.left -= 1
+        return self.left >= 0, np.full((31, 41, 3), (10, 120, 250), np.uint8)
+
+    def release(self):
+        self.released = True
+
+
+def test_the_camera_records_a_video_in_the_right_colours(tmp_path, monkeypatch):
+    device = Camera(5)
+    with monkeypatch.context() as patch:
+        patch.setattr("cv2.VideoCapture", lambda _: device)
+        path = camera.record(tmp_path / "me.mp4", seconds=5)
+    frames = video.read(path)
+    assert frames.shape == (5, 3, 30, 40)
+    red, green, blue = frames.float().mean((0, 2, 3))
+    assert red > green > blue
+    assert device.released
+
+
+def test_where_there_is_no_camera_it_says_what_else_to_do(tmp_path, monkeypatch):
+    device = Camera(0)
+    monkeypatch.setattr("cv2.VideoCapture", lambda _: device)
+    with pytest.raises(video.VideoError, match=r"camera 0: there is none here.*upload a video"):
+        camera.record(tmp_path / "me.mp4")
+    assert device.released
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_a_recording_takes_some_time(tmp_path, seconds):
+    with pytest.raises(ValueError, match="seconds must be above 0"):
+        camera.record(tmp_path / "me.mp4", seconds=seconds)
