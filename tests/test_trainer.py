@@ -899,6 +899,20 @@ def test_with_micro_batches_a_clip_draws_by_itself(begin, folder):
     assert not torch.equal(first, drawn[3][0])
 
 
+class Noting(Clips):
+    """Notes what is drawn for each clip."""
+
+    def __getitem__(self, index):
+        self.drawn.append(torch.rand(()).item())
+        return super().__getitem__(index)
+
+
+def test_every_clip_draws_apart_and_in_every_epoch_anew(begin):
+    clips = Noting(drawn=[])
+    begin(micro_batch=2).fit(clips, VAL)
+    assert len(set(clips.drawn)) == len(clips.drawn) == 3 * len(clips)
+
+
 def test_drawing_by_itself_leaves_the_global_generator_alone(begin):
     run = begin(micro_batch=2)
     run._prepare(Clips(), VAL)
