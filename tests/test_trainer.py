@@ -1082,6 +1082,8 @@ def test_a_run_saved_before_there_were_crops_goes_on(begin, folder):
         del meta["train"][name]
     del meta["crop"]
     save_file(tensors, run.last, {"r3d_helpers": json.dumps(meta)})
+    with pytest.raises(ValueError, match="begun with crop None, not"):
+        Trainer.resume(folder).fit(Clips(crop=Crop()), VAL)
     assert Trainer.resume(folder).fit(Clips(), VAL) == run.history
     tensors, meta = trainer._read(run.best)
     del meta["crop"]
