@@ -134,6 +134,7 @@ def main(argv: list[str] | None = None) -> int:
     _experiment_arguments(add)
 
     args = parser.parse_args(argv)
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     errors: tuple[type[Exception], ...] = (ValueError, OSError, FloatingPointError)
     if args.command != "doctor":
         from .video import VideoError
@@ -148,9 +149,15 @@ def main(argv: list[str] | None = None) -> int:
         if not (isinstance(error, Stopped) or _is_lost_connection(error)):
             raise
         reason = "told to stop" if isinstance(error, Stopped) else "another process has ended"
+        saved = any(args.out.rglob("last.safetensors")) if "out" in args else False
         print(
-            f"error: {reason}; the epochs that are finished are saved: give the same command "
-            "again with --resume",
+            f"error: {reason}; "
+            + (
+                "the epochs that are finished are saved: give the same command again with --resume"
+                if saved
+                else "nothing is saved yet"
+            )
+            + "; if a process had an error of its own, it stands above",
             file=sys.stderr,
         )
         return 2
@@ -171,6 +178,7 @@ def _crop_arguments(parser: argparse.ArgumentParser, no_face: Sequence[str]) -> 
         "--crop", choices=("none", "face"), help="cut to the face (none, or as in the checkpoint)"
     )
     parser.add_argument("--no-face", choices=no_face, default="error", help="(%(default)s)")
+    parser.add_argument("--margin", type=float, help="around the face, of its size (0.3)")
     parser.add_argument(
         "--face-model", help="ONNX file of OpenCV's FaceDetectorYN; a Haar cascade without"
     )
@@ -280,8 +288,16 @@ def _fit(
         transform=augment.preset(args.augment),
     )
     val_set, test_set = (datasets.ClipDataset(part, **shape) for part in (val, test))
+    names = set(trainer.TrainConfig.__dataclass_fields__) & set(vars(args))
+    config = trainer.TrainConfig(**{name: getattr(args, name) for name in names})
     if args.resume and not (args.folds and not (out / "last.safetensors").exists()):
         run = trainer.Trainer.resume(out)
+        for name in sorted(names - {"num_workers"}):
+            if (begun := getattr(run.config, name)) != getattr(config, name):
+                raise ValueError(
+                    f"{out}: the run was begun with {name} {begun}, not {getattr(config, name)}: "
+                    "repeat the options as they were, or choose another --out"
+                )
     else:
         torch.manual_seed(args.seed)
         if args.start is None:
@@ -296,8 +312,6 @@ def _fit(
         else:
             changes = {"clip_len": shape["clip_len"], "dropout": args.dropout}
             net, _ = trainer.load(args.start, shape["classes"], **changes)
-        names = set(trainer.TrainConfig.__dataclass_fields__) & set(vars(args))
-        config = trainer.TrainConfig(**{name: getattr(args, name) for name in names})
         run = trainer.Trainer(net, config, out)
     if _is_main_process():
         print(f"{len(train)} clips to train, {len(val)} to validate, {len(test)} to test")
@@ -339,6 +353,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 def _predict(args: argparse.Namespace) -> int:
     from . import explain, trainer
+    from .crops import NoFaceError
     from .video import VideoError
 
     net, about = trainer.load(args.checkpoint)
@@ -350,7 +365,8 @@ def _predict(args: argparse.Namespace) -> int:
                 *(net, path), size=size, window=args.window, step=args.step, crop=crop
             )
         except VideoError as error:  # the other videos are none the worse for it
-            print(f"error: {error}", file=sys.stderr)
+            hint = "; --no-face centre" if isinstance(error, NoFaceError) else ""
+            print(f"error: {error}{hint}", file=sys.stderr)
             failed += 1
             continue
         print(f"{path}, {line.end[-1]:.1f} s")
@@ -441,10 +457,14 @@ def _crop(args: argparse.Namespace, about: dict) -> "crops.FaceCrop | None":
     from .crops import FaceCrop
 
     if args.crop == "none" or (args.crop is None and not about.get("crop")):
+        if args.no_face != "error" or args.margin is not None or args.face_model is not None:
+            raise ValueError("--no-face, --margin and --face-model go with --crop face")
         return None
     settings = {} if args.crop == "face" else about["crop"]
     if args.crop == "face" or args.no_face != "error":
         settings = {**settings, "no_face": "error" if args.no_face == "skip" else args.no_face}
+    if args.margin is not None:
+        settings = {**settings, "margin": args.margin}
     if args.face_model is not None:
         settings = {**settings, "detector": args.face_model}
     return FaceCrop(**settings)
@@ -458,9 +478,16 @@ def _clips(
     from .crops import NoFaceError
 
     clips = getattr(datasets, args.reader)(args.root)
-    clips = [clip for clip in clips if clip.subject not in without]
+    seen = sorted({clip.subject for clip in clips}.intersection(without))
+    clips = [clip for clip in clips if clip.subject not in seen]
     if not clips:
         raise ValueError(f"{args.root}: the model was trained with all its subjects; see --all")
+    if seen and _is_main_process():
+        print(
+            f"left out, for the model was trained or chosen with subjects of these names: "
+            f"{', '.join(seen)}; --all keeps them",
+            file=sys.stderr,
+        )
     if not (args.cache or args.skip_unreadable or args.no_face == "skip"):
         return clips
     fetch = datasets.ClipDataset(clips, **shape).fetch

@@ -85,10 +85,8 @@ class FaceCrop:
     @property
     def key(self) -> str:
         """The settings and the detector's content, in a few characters that stand for both."""
-        settings = asdict(self)
-        if self.detector is not None:
-            settings["detector"] = hashlib.sha256(Path(self.detector).read_bytes()).hexdigest()
-        return repr(sorted(settings.items()))
+        content = b"" if self.detector is None else Path(self.detector).read_bytes()
+        return repr({**asdict(self), "detector": hashlib.sha256(content).hexdigest()})
 
     def read(
         self,

@@ -282,6 +282,8 @@ def train_val_test(
     Raises:
         ValueError: a fraction is not between 0 and 1, or there are too few subjects.
     """
+    if len(subjects := _subjects(clips := list(clips))) < 3:
+        raise ValueError(f"to train, validate and test takes 3 subjects or more, got {subjects}")
     rest, test = split_by_subject(clips, test_fraction, seed)
     return *split_by_subject(rest, val_fraction, seed), test
 
@@ -411,7 +413,7 @@ def _matches(
         and path.is_file()
     ]
     if not found:
-        raise ValueError(f"{root}: no video below it is named like {example}")
+        raise ValueError(f"{root}: no video below it is named like {example}; is the reader right?")
     return found
 
 

@@ -47,7 +47,7 @@ class Report:
         width = max(map(len, self.classes)) + 2
         return "\n".join(
             [
-                f"{self.clips} clips of {self.subjects} subjects: "
+                f"{self.clips} clips of {self.subjects} subject{'s' * (self.subjects > 1)}: "
                 f"UAR {scores.uar:.3f}{_between(self.uar)}, WAR {scores.war:.3f}"
                 f"{_between(self.war)}, F1 {scores.f1:.3f}",
                 *(

@@ -75,8 +75,7 @@ def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
             output_names=["logits"],
             verbose=False,
         )
-    facts = {"classes": about["classes"], "mean": datasets.MEAN, "std": datasets.STD}
-    program.model.metadata_props.update({k: json.dumps(v) for k, v in facts.items()})
+    program.model.metadata_props.update(_facts(about))
     program.save(path, external_data=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return _compare(
@@ -90,7 +89,8 @@ def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
 def torch_program(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
     """Write a ``torch.export`` program, to be loaded by ``torch.export.load``, and compare it.
 
-    Its name ends in ``.pt2``; input, output and errors are those of `onnx`.
+    Its name ends in ``.pt2``. Input, output and errors are those of `onnx`; labels, mean and
+    deviation are extra files in it.
     """
     model, about, path = _open(checkpoint, path, ".pt2")
     program = torch.export.export(
@@ -98,8 +98,14 @@ def torch_program(checkpoint: str | os.PathLike, path: str | os.PathLike) -> flo
         (_example(model, about, 2),),
         dynamic_shapes={"video": {0: torch.export.Dim("batch")}},
     )
-    torch.export.save(program, path)
+    torch.export.save(program, path, extra_files=_facts(about))
     return _compare(model, about, path, torch.export.load(path).module())
+
+
+def _facts(about: dict) -> dict[str, str]:
+    """What a program cannot say of itself, as JSON."""
+    facts = {"classes": about["classes"], "mean": datasets.MEAN, "std": datasets.STD}
+    return {name: json.dumps(value) for name, value in facts.items()}
 
 
 def _open(

@@ -416,8 +416,8 @@ class Trainer:
                 with self._autocast(precision):
                     loss = self.criterion(model(video), target)
             loss.backward()
-            grads = {name: p.grad for name, p in model.named_parameters() if p.ndim > 1}
-            return {name: grad for name, grad in grads.items() if grad is not None}
+            named = model.named_parameters()
+            return {name: p.grad for name, p in named if p.ndim > 1 and p.grad is not None}
 
         lower = gradients(self.config.precision)
         for name, right in gradients("float32").items():
@@ -432,19 +432,19 @@ class Trainer:
     @property
     def _micro_batch(self) -> int:
         """Clips per forward pass."""
-        config, processes = self.config, self.accelerator.num_processes
-        micro = config.micro_batch or max(1, config.batch_size // processes)
-        if config.batch_size % (micro * processes):
-            raise ValueError(
-                f"a step of batch_size {config.batch_size} cannot be shared evenly by "
-                f"{processes} processes in micro-batches of {micro} clips: change one of the three"
-            )
-        return micro
+        share = self.config.batch_size // self.accelerator.num_processes
+        return self.config.micro_batch or max(1, share)
 
     @property
     def _micro_batches(self) -> int:
         """Forward passes per step, in this process."""
-        return self.config.batch_size // self._micro_batch // self.accelerator.num_processes
+        together = self._micro_batch * self.accelerator.num_processes
+        if self.config.batch_size % together:
+            raise ValueError(
+                f"batch_size {self.config.batch_size} is no multiple of {together}: "
+                f"{self.accelerator.num_processes} processes with {self._micro_batch} clips each"
+            )
+        return self.config.batch_size // together
 
     def _freeze(self) -> None:
         if self.config.freeze == "none":
@@ -514,8 +514,8 @@ class Trainer:
                 f"training and validation set number their classes differently ({classes} and "
                 f"{other}): give both the same `classes`"
             )
-        in_one_pass = self._micro_batch == self.config.batch_size
-        if len(train_set) < self.config.batch_size and not in_one_pass:
+        passes = self._micro_batches * self.accelerator.num_processes
+        if len(train_set) < self.config.batch_size and passes > 1:
             raise ValueError(
                 f"the training set has {len(train_set)} clips, fewer than one step of batch_size "
                 f"{self.config.batch_size}: lower it"
@@ -530,8 +530,8 @@ class Trainer:
     def _check_folder(self) -> None:
         if self._resumed is None and (self.last.exists() or self.best.exists()):
             raise FileExistsError(
-                f"{self.out_dir} already holds a run: go on with Trainer.resume, or choose "
-                "another folder"
+                f"{self.out_dir} already holds a run: go on with it (--resume, Trainer.resume), or "
+                "choose another folder"
             )
         self.accelerator.wait_for_everyone()
         self.out_dir.mkdir(parents=True, exist_ok=True)
@@ -695,8 +695,7 @@ class _DrawnByItself(Dataset):
 
 def _statistics(*modules: nn.Module | None) -> list[Tensor]:
     """Batch norm's running means and variances."""
-    buffers = [buffer for module in modules if module is not None for buffer in module.buffers()]
-    return [buffer for buffer in buffers if buffer.is_floating_point()]
+    return [b for m in modules if m is not None for b in m.buffers() if b.is_floating_point()]
 
 
 @contextmanager

@@ -236,6 +236,20 @@ def over_people_slowly(right, subjects, draws):
     return scores
 
 
+def one_clip_each(right, subjects, draws):
+    names, subjects = sorted(set(subjects)), list(subjects)
+    drawn = torch.randint(len(names), (draws, len(names)))
+    first = torch.tensor([float(right[subjects.index(name)]) for name in names])
+    return first[drawn].mean(1)
+
+
+def mean_of_means(right, subjects, draws):
+    names = sorted(set(subjects))
+    of = [[r for r, s in zip(right.double(), subjects, strict=True) if s == n] for n in names]
+    means = torch.stack([torch.stack(scores).mean() for scores in of])
+    return means[torch.randint(len(names), (draws, len(names)))].mean(1)
+
+
 def draw_clips(right, subjects, draws):
     return right.double()[torch.randint(len(right), (draws, len(right)))].mean(1)
 
@@ -569,10 +583,12 @@ CASES = {
         [over_people, over_people_slowly],
         untouched,
         [
-            (draw_clips, "Did you draw clips?"),
+            (draw_clips, "Did you draw clips"),
             (lambda *a: over_people(*a, replace=False), "every draw has the same score"),
             (lambda *a: over_people(*a, people=5), "as many people as there are"),
             (lambda *a: over_people(*a)[:-1], "one per draw"),
+            (one_clip_each, "all hits over all clips"),
+            (mean_of_means, "all hits over all clips"),
             (lambda *a: over_people(*a) - 0.1, "the score of the whole set"),
             (lambda *a: over_people(*a) * 100, "lies between 0 and 1"),
             (lambda *_: "high", "expected 600 numbers"),
@@ -596,7 +612,9 @@ CASES = {
             (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1), "these are summed"),
             (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / k), "like one of four"),
             (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / of), "number of clips twice"),
-            (lambda m, c, b: gather(m, c, b, lambda n, of, k: n), "off by"),
+            (lambda m, c, b: gather(m, c, b, lambda n, of, k: n), "sums over clips"),
+            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / n), "a mean already"),
+            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 2 * n / of), "off by 100%"),
             (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1, forget=True), "only the last"),
             (lambda m, c, b: gather(m, c, b, forget=True), "there alone, weighed"),
             (lambda m, c, b: m, "no gradient is left"),

@@ -275,7 +275,7 @@ def test_it_prints_counts_scores_and_the_confusion_matrix():
 def test_one_subject_is_reported_without_brackets():
     found = reported(["a"] * 4)
     assert (found.uar, found.war) == (None, None)
-    assert str(found).startswith("4 clips of 1 subjects: UAR 0.833, WAR 0.750, F1 0.733\n")
+    assert str(found).startswith("4 clips of 1 subject: UAR 0.833, WAR 0.750, F1 0.733\n")
 
 
 # --- predictions on disk --------------------------------------------------------------------

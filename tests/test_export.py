@@ -290,3 +290,12 @@ def test_a_wrong_export_is_not_left_on_disk(small, tmp_path, monkeypatch, ending
     with pytest.raises(FloatingPointError):
         WRITE[ending](path, tmp_path / f"model{ending}")
     assert not (tmp_path / f"model{ending}").exists()
+
+
+def test_a_torch_program_carries_its_labels_too(small, tmp_path):
+    path = small()
+    export.torch_program(path, tmp_path / "model.pt2")
+    facts = dict.fromkeys(("classes", "mean", "std"), "")
+    torch.export.load(tmp_path / "model.pt2", extra_files=facts)
+    assert json.loads(facts["classes"]) == trainer.load(path)[1]["classes"]
+    assert json.loads(facts["mean"]) == list(datasets.MEAN)

@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_train_leaves_a_run(run):
 def test_evaluate_scores_subjects_the_model_has_not_seen(run, faces, capsys):
     assert main(["evaluate", str(faces), "--checkpoint", str(run / "best.safetensors")]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("7 clips of 1 subjects: UAR 0.")
+    assert out.startswith("7 clips of 1 subject: UAR 0.")
     assert sum(int(n) for row in out.splitlines()[1:] for n in row.split()[1:]) == 7
 
 
@@ -75,7 +76,7 @@ def test_a_finished_run_can_be_resumed(run, faces, capsys):
     history = (run / "history.csv").read_text()
     assert main(["train", str(faces), "--out", str(run), "--resume", *TINY]) == 0
     assert (run / "history.csv").read_text() == history
-    assert "7 clips of 1 subjects: UAR" in capsys.readouterr().out
+    assert "7 clips of 1 subject: UAR" in capsys.readouterr().out
 
 
 def test_a_used_folder_is_refused(run, faces, capsys):
@@ -292,6 +293,7 @@ def test_a_run_on_faces_from_cache_to_prediction(own, tmp_path, capsys):
     assert main([*map(str, ("predict", *videos, "--checkpoint", run, *options))]) == 2
     captured = capsys.readouterr()
     assert "no_face.mp4: a face in 0 of 3 frames" in captured.err
+    assert "too few to cut to it; --no-face centre" in captured.err
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [Path(row["path"]).name for row in rows] == ["rotated.mov", *["vfr.mp4"] * 4]
@@ -362,3 +364,39 @@ def test_export_says_how_far_off_it_is(run, tmp_path, capsys, name, ending):
     assert f"{out}: logits differ from the model's by " in capsys.readouterr().out
     out.unlink()
     assert f"must end in {ending}" in refused(capsys, *given[:-1], tmp_path / "model.bin")
+
+
+def test_going_on_with_other_settings_is_refused(run, faces, capsys):
+    line = refused(capsys, "train", faces, "--out", run, "--resume", *TINY, "--lr", "0.5")
+    assert "begun with lr 0.0006, not 0.5" in line
+
+
+def test_crop_options_without_a_crop_are_refused(run, faces, capsys):
+    for option in (("--no-face", "centre"), ("--margin", "0.1"), ("--face-model", "x.onnx")):
+        line = refused(capsys, "evaluate", faces, "--checkpoint", run, *option)
+        assert line.endswith("go with --crop face")
+
+
+def test_three_people_are_the_least_to_train_on(faces, tmp_path, capsys):
+    for actor in ("Actor_03", "Actor_04"):
+        shutil.copytree(faces / actor, tmp_path / "two" / actor)
+    line = refused(capsys, "train", tmp_path / "two", "--out", tmp_path / "run", *TINY)
+    assert "takes 3 subjects or more, got ['03', '04']" in line
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_run_that_is_told_to_stop_says_whether_anything_is_saved(
+    faces, tmp_path, capsys, monkeypatch, saved
+):
+    def stopped(_, out, *__):
+        if saved:
+            out.mkdir()
+            (out / "last.safetensors").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("r3d_helpers.__main__._fit", stopped)
+    line = refused(capsys, "train", faces, "--out", tmp_path / "run", *TINY)
+    signal.signal(signal.SIGTERM, handler)
+    assert ("again with --resume" in line) == saved
+    assert ("nothing is saved yet" in line) != saved

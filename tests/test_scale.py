@@ -126,5 +126,5 @@ def test_a_step_that_two_cannot_share_is_refused(samples, runs):
     out_dir = runs / "odd"
     code, out = finish(begin(samples, out_dir, "--micro-batch", "8", processes=2))
     assert code != 0
-    assert "batch_size 8 cannot be shared evenly by 2 processes in micro-batches of 8" in out
+    assert "batch_size 8 is no multiple of 16: 2 processes with 8 clips" in out
     assert not out_dir.exists()

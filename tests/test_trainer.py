@@ -936,7 +936,10 @@ def test_a_micro_batch_must_divide_the_batch(micro):
 def test_processes_that_cannot_share_a_step_are_told_so(begin):
     run = begin(batch_size=6)
     run.accelerator = types.SimpleNamespace(num_processes=4)
-    with pytest.raises(ValueError, match="batch_size 6 cannot be shared evenly by 4 processes"):
+    with pytest.raises(
+        ValueError,
+        match="batch_size 6 is no multiple of 4: 4 processes with 1 clips",
+    ):
         _ = run._micro_batches
 
 

@@ -725,8 +725,9 @@ def over_people(answer: object) -> str:
         )
     if spread < 0.6:
         raise _Wrong(
-            f"your draws spread {spread:.0%} of what they should. Did you draw clips? The clips of "
-            "one person succeed or fail together; draw people, and take all clips of each."
+            f"your draws spread {spread:.0%} of what they should. Did you draw clips, or rely on "
+            "their order? The clips of one person succeed or fail together; draw people, and take "
+            "all clips of each."
         )
     if spread > 1.3:
         raise _Wrong(
@@ -735,6 +736,27 @@ def over_people(answer: object) -> str:
         )
     if abs(scores.mean() - share) > 0.03:
         raise _Wrong("on average the draws should have the score of the whole set.")
+    # Three people of 1, 2 and 4 clips, with 1, 0 and 1 of them right: what three draws can give.
+    clips, hits = (1, 2, 4), (1, 0, 1)
+    right = torch.tensor(
+        [n < hit for number, hit in zip(clips, hits, strict=True) for n in range(number)]
+    )
+    subjects = ["a"] + ["b"] * 2 + ["c"] * 4
+    possible = {
+        round(sum(hits[i] for i in trio) / sum(clips[i] for i in trio), 6)
+        for trio in product(range(3), repeat=3)
+    }
+    seen = {round(float(score), 6) for score in _call(answer, right, subjects, 400)}
+    if not seen <= possible:
+        raise _Wrong(
+            "with people who have 1, 2 and 4 clips, some of your scores cannot come from drawing "
+            "three people and taking all their clips. A score is all hits over all clips."
+        )
+    if not seen >= possible:
+        raise _Wrong(
+            "with three people, some draws never come up, such as one person twice. Whoever is "
+            "drawn twice counts twice."
+        )
     return "whoever is drawn twice counts twice, with every clip."
 
 
@@ -782,7 +804,10 @@ def gather(answer: object) -> str:
     _call(answer, mine, loss, micro)
     found, right = mine.weight.grad, gradient(*batch)
     if found is None:
-        raise _Wrong("no gradient is left in the model: call `backward` on every micro-batch.")
+        raise _Wrong(
+            "no gradient is left in the model: call `backward` on every micro-batch, and do not "
+            "set it to zero afterwards."
+        )
     parts = [gradient(*part) for part in micro]
     others = {
         "these are summed. The loss is a mean: weigh each micro-batch by its share of the "
@@ -794,6 +819,12 @@ def gather(answer: object) -> str:
         ],
         "the last one is there alone, weighed: do not set the gradient to zero between "
         "them.": parts[-1] / 7,
+        "each loss is divided by its own number of clips here; it is a mean already.": sum(
+            part / size for part, size in zip(parts, sizes, strict=True)
+        ),
+        "these are sums over clips; divide by the number of all clips.": sum(
+            part * size for part, size in zip(parts, sizes, strict=True)
+        ),
         "divided by the number of clips twice: the loss of a micro-batch is a mean already, so "
         "multiply it by its number of clips first.": sum(parts) / 7,
     }
