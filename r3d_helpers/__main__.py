@@ -134,7 +134,6 @@ def main(argv: list[str] | None = None) -> int:
     _experiment_arguments(add)
 
     args = parser.parse_args(argv)
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     errors: tuple[type[Exception], ...] = (ValueError, OSError, FloatingPointError)
     if args.command != "doctor":
         from .video import VideoError
@@ -544,4 +543,5 @@ def _is_lost_connection(error: RuntimeError) -> bool:
 
 
 if __name__ == "__main__":
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     sys.exit(main())

@@ -31,7 +31,7 @@ def film_strip(strips: Mapping[str, Tensor], *, title: str) -> Figure:
         for axis in row:
             axis.axis("off")
         for axis, frame in zip(row, frames, strict=False):
-            axis.imshow(frame.permute(1, 2, 0))
+            axis.imshow(frame.permute(1, 2, 0).numpy())
         row[0].text(-0.1, 0.5, name, transform=row[0].transAxes, ha="right", va="center")
     figure.suptitle(title)
     return figure
@@ -223,7 +223,7 @@ def timeline(line: Timeline, classes: Sequence[str], *, title: str) -> Figure:
     if edges[-1] <= edges[0]:  # a single frame
         edges[-1] = edges[0] + 1
     rows = range(len(classes) + 1)
-    shown = axis.pcolormesh(edges, rows, line.probabilities.T, cmap="Greys", vmin=0, vmax=1)
+    shown = axis.pcolormesh(edges, rows, line.probabilities.T.numpy(), cmap="Greys", vmin=0, vmax=1)
     axis.set_yticks([row + 0.5 for row in rows[:-1]], classes)
     axis.invert_yaxis()
     axis.set(xlabel="time (s)", title=title)
