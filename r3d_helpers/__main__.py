@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from . import doctor
 
 if TYPE_CHECKING:  # imported late, so that `doctor` runs where these cannot be
-    from . import crops, datasets, evaluation, explain
+    from . import crops, datasets, explain
 
 READERS = ("ravdess", "crema_d", "folder")
 EXPERIMENT_OPTIONS = {
@@ -259,10 +259,8 @@ def _train(args: argparse.Namespace) -> int:
         if not (args.resume and args.folds and (out / "predictions.csv").exists()):
             _fit(args, out, *split, shape)
     if args.folds and _is_main_process():
-        parts = [evaluation.read_predictions(out / "predictions.csv") for out, _ in splits]
-        logits, targets, subjects, classes = zip(*parts, strict=True)
         print(f"\nall {args.folds} folds together:")
-        print(_pooled(logits, targets, subjects, classes[0], args.views))
+        print(evaluation.pooled([out / "predictions.csv" for out, _ in splits], args.views))
     process.destroy_process_group()
     return 0
 
@@ -459,13 +457,13 @@ def _crop(args: argparse.Namespace, about: dict) -> "crops.FaceCrop | None":
         if args.no_face != "error" or args.margin is not None or args.face_model is not None:
             raise ValueError("--no-face, --margin and --face-model go with --crop face")
         return None
-    settings = {} if args.crop == "face" else about["crop"]
-    if args.crop == "face" or args.no_face != "error":
-        settings = {**settings, "no_face": "error" if args.no_face == "skip" else args.no_face}
+    settings = {} if args.crop == "face" else dict(about["crop"])
+    if args.no_face != "error":
+        settings["no_face"] = "centre" if args.no_face == "centre" else "error"
     if args.margin is not None:
-        settings = {**settings, "margin": args.margin}
+        settings["margin"] = args.margin
     if args.face_model is not None:
-        settings = {**settings, "detector": args.face_model}
+        settings["detector"] = args.face_model
     return FaceCrop(**settings)
 
 
@@ -512,18 +510,6 @@ def _way_out(args: argparse.Namespace, error: Exception) -> str:
     if isinstance(error, NoFaceError):
         return "; --no-face skip leaves such clips out"
     return "; --skip-unreadable leaves such clips out" if isinstance(error, VideoError) else ""
-
-
-def _pooled(
-    logits: "Sequence", targets: "Sequence", subjects: "Sequence", classes: list[str], views: int
-) -> "evaluation.Report":
-    """The folds' predictions, scored as one: every subject was once a stranger."""
-    import torch
-
-    from . import evaluation
-
-    everybody = [subject for part in subjects for subject in part]
-    return evaluation.report(torch.cat(logits), torch.cat(targets), everybody, classes, views)
 
 
 def _stop(*_: object) -> None:

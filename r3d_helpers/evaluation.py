@@ -206,6 +206,13 @@ def read_predictions(path: str | os.PathLike) -> tuple[Tensor, Tensor, list[str]
     return probabilities.log(), targets, [row[1] for row in rows], classes
 
 
+def pooled(paths: Sequence[str | os.PathLike], num_views: int = 1) -> Report:
+    """Score the predictions of several folds as one: every subject was a stranger once."""
+    logits, targets, subjects, classes = zip(*map(read_predictions, paths), strict=True)
+    everybody = [subject for part in subjects for subject in part]
+    return report(torch.cat(logits), torch.cat(targets), everybody, classes[0], num_views)
+
+
 def card(about: Mapping, tested: Report | None = None, data: str = "") -> str:
     """A model card: what the model is, was trained on, reaches, and must not be used for.
 
