@@ -6,7 +6,7 @@ import re
 import matplotlib
 import nbformat
 
-from r3d_helpers.classroom import notebooks
+from r3d_helpers.classroom import book, notebooks
 
 matplotlib.use("agg")
 
@@ -25,7 +25,7 @@ def tags(cell):
     return [
         tag
         for tag in cell.metadata.get("tags", ())
-        if tag not in ("raises-exception", notebooks.UNCOMPARED)
+        if tag not in ("raises-exception", notebooks.UNCOMPARED, book.SLIDE, book.MORE)
     ]
 
 

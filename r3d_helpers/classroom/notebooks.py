@@ -1,8 +1,8 @@
 """Execute the notebooks: ``python -m r3d_helpers.classroom.notebooks run | refresh``.
 
-``run`` leaves executed copies and pages in ``build/``. ``refresh`` executes in place, for a
-commit: what differs from run to run without meaning anything is taken out, so that a second
-refresh on the same machine changes nothing.
+``run`` leaves executed copies in ``build/notebooks/`` and the book made of them. ``refresh``
+executes in place, for a commit: what differs from run to run without meaning anything is taken
+out, so that a second refresh on the same machine changes nothing.
 """
 
 import json
@@ -21,13 +21,19 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
+EXECUTED = BUILD / "notebooks"
+TEMPLATE = ROOT / "docs" / "template.ipynb"  # of a lesson; see docs/maintainers.md
 UNCOMPARED = "nbval-ignore-output"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def execute(notebook: NotebookNode) -> None:
+def execute(notebook: NotebookNode, record_timing: bool = False) -> None:
     """Run every cell, in order, in a fresh kernel in ``notebooks/``.
+
+    Args:
+        notebook: is changed in place.
+        record_timing: note in each cell's metadata when it began and ended.
 
     Raises:
         CellExecutionError: a cell fails that is not tagged ``raises-exception``.
@@ -36,7 +42,7 @@ def execute(notebook: NotebookNode) -> None:
         notebook,
         timeout=900,
         kernel_name="python3",
-        record_timing=False,
+        record_timing=record_timing,
         coalesce_streams=True,
         extra_arguments=["--log-level=40"],  # errors only: it warns of its own local sockets
         resources={"metadata": {"path": str(NOTEBOOKS)}},
@@ -48,7 +54,7 @@ def tidy(notebook: NotebookNode) -> None:
     """Take out of the outputs what names this machine or changes with every run."""
     _drop_uncompared_widgets(notebook)
     text = nbformat.writes(notebook)
-    for number, model_id in enumerate(_widgets(notebook)):
+    for number, model_id in enumerate(widgets(notebook)):
         text = text.replace(model_id, f"{number:032x}")
     # Tracebacks name files of this machine; what follows the package folder says enough. A path
     # may stand right behind a colour code, which ends in "m".
@@ -76,8 +82,8 @@ def keep_uncompared(notebook: NotebookNode, stored: NotebookNode) -> None:
 
 
 def refresh() -> int:
-    """Execute every notebook in place."""
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+    """Execute every notebook in place, and the template of one."""
+    for path in [*sorted(NOTEBOOKS.glob("*.ipynb")), TEMPLATE]:
         print(f"{path.name} ...", flush=True)
         stored = nbformat.read(path, as_version=4)
         notebook = nbformat.read(path, as_version=4)
@@ -89,11 +95,11 @@ def refresh() -> int:
 
 
 def run() -> int:
-    """Execute copies of the notebooks in order, render them, and end with a table."""
-    from nbconvert import HTMLExporter
+    """Execute copies of the notebooks in order, make the book of them, and end with a table."""
+    from . import book  # which imports this file
 
-    shutil.rmtree(BUILD, ignore_errors=True)
-    BUILD.mkdir()
+    shutil.rmtree(EXECUTED, ignore_errors=True)
+    EXECUTED.mkdir(parents=True)
     rows = []
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         print(f"{path.stem} ...", end=" ", flush=True)
@@ -108,22 +114,22 @@ def run() -> int:
         seconds = time.perf_counter() - began
         print(f"{verdict} after {seconds:.0f} s", flush=True)
         tidy(notebook)
-        nbformat.write(notebook, BUILD / path.name)
-        page, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": path.stem}})
-        (BUILD / f"{path.stem}.html").write_text(page, encoding="utf-8")
+        nbformat.write(notebook, EXECUTED / path.name)
         rows.append((path.stem, seconds, verdict))
     print(f"\n{'notebook':<32}{'seconds':>8}  verdict")
     for name, seconds, verdict in rows:
         print(f"{name:<32}{seconds:>8.0f}  {verdict}")
-    print(f"\nPages: {BUILD.relative_to(ROOT)}/*.html. To work with them: make lab")
-    return int(any(verdict != "ok" for _, _, verdict in rows))
+    print()
+    failed = book.build(EXECUTED)
+    print("To work with the notebooks: make lab")
+    return int(failed or any(verdict != "ok" for _, _, verdict in rows))
 
 
 def _is_uncompared(cell: NotebookNode) -> bool:
     return UNCOMPARED in cell.metadata.get("tags", ())
 
 
-def _widgets(notebook: NotebookNode) -> dict[str, NotebookNode]:
+def widgets(notebook: NotebookNode) -> dict[str, NotebookNode]:
     """The stored state of every widget by id, in order of creation."""
     return notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
 
@@ -140,7 +146,7 @@ def _drop_uncompared_widgets(notebook: NotebookNode) -> None:
                 del data[WIDGET_VIEW]
             else:
                 views.append(data[WIDGET_VIEW]["model_id"])
-    state = _widgets(notebook)
+    state = widgets(notebook)
     needed = set()
     while views:
         model_id = views.pop()

@@ -1,0 +1,127 @@
+"""Settings of the book, for Sphinx. Its source folder is the whole repository: links between
+README, pages and lessons are the same there and on a code host. Build it with ``make book``.
+"""
+
+import re
+import zipfile
+from pathlib import Path
+
+import nbformat
+from sphinx.application import Sphinx
+
+import r3d_helpers
+from r3d_helpers.classroom import book
+
+project = "Three bugs in an emotion recogniser"
+html_title = project
+version = release = r3d_helpers.__version__
+copyright = "code MIT, lessons CC BY 4.0"
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "README"
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data_samples/README.md"]
+include_patterns += ["docs/*.md", "docs/template.ipynb", "notebooks/*.ipynb"]
+exclude_patterns = [".*", "build", "runs", "playground", "data_samples/Actor*"]
+
+myst_heading_anchors = 3
+nb_execution_mode = "off"
+nb_merge_streams = True
+nb_ipywidgets_js = {"jupyter-widgets-html-manager/embed.js": {}}
+
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
+html_js_files = ["book.js"]
+html_show_sphinx = False
+html_copy_source = False
+html_domain_indices = False
+html_show_search_summary = False  # it is fetched, which a browser refuses for a file
+templates_path = []
+
+CONTENTS = """
+```{toctree}
+:hidden:
+:caption: Lessons
+:glob:
+
+notebooks/*
+```
+
+```{toctree}
+:hidden:
+:caption: To look things up
+
+docs/symptoms
+docs/cheat-sheet
+docs/api
+```
+
+```{toctree}
+:hidden:
+:caption: To teach
+
+docs/instructor
+docs/answers
+docs/room
+```
+
+```{toctree}
+:hidden:
+:caption: With your own data
+
+docs/several-machines
+docs/ethics
+data_samples/README
+```
+
+```{toctree}
+:hidden:
+:caption: To maintain
+
+docs/maintainers
+docs/template
+CONTRIBUTING
+CHANGELOG
+```
+"""
+
+
+def read(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give Sphinx what a page of the book shows, where that is not the file as it stands."""
+    if docname == root_doc:
+        before, heading, rest = source[0].partition("\n## Symptom index\n")
+        after = rest.partition("\n## ")
+        link = "\nWhat you see, and where it is explained: [symptom index](docs/symptoms.md).\n"
+        source[0] = before + heading + link + "".join(after[1:]) + CONTENTS
+    elif (path := app.env.doc2path(docname)).suffix == ".ipynb":
+        if docname.startswith("notebooks/"):
+            path = Path(app.config.lessons, path.name)
+        source[0] = nbformat.writes(book.readable(nbformat.read(path, as_version=4)))
+    elif docname == "docs/instructor":  # the book alone has the slides
+        source[0] = re.sub(r"`(slides/\w+\.html)`", r'<a href="../\1">\1</a>', source[0])
+
+
+def carry(app: Sphinx, error: Exception | None) -> None:
+    """Put the scripts of others into the book, and the slides."""
+    if error is None:
+        with zipfile.ZipFile(book.DOCS / "vendor.zip") as archive:
+            for name in archive.namelist():
+                if not name.startswith("reveal.js/"):
+                    archive.extract(name, Path(app.outdir, "_static"))
+        book.write_slides(Path(app.outdir, "slides"), Path(app.config.lessons))
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the above."""
+    app.add_config_value("lessons", str(book.NOTEBOOKS), "env")
+    app.connect("source-read", read)
+    app.connect("build-finished", carry)

@@ -1,0 +1,105 @@
+"""The book: every lesson as a page, the bug lessons as slides too, from their stored outputs.
+
+Sphinx and myst-nb do the work, with the settings of ``docs/conf.py``; nothing is executed. Here is
+what they cannot know. ``python -m r3d_helpers.classroom.book [NOTEBOOKS [OUT]]`` builds it,
+from ``notebooks/`` or from other executed copies.
+"""
+
+import os
+import re
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from .notebooks import BUILD, NOTEBOOKS, ROOT, widgets
+
+DOCS = ROOT / "docs"
+BOOK = BUILD / "book"
+SLIDE, MORE = "slide", "slide-more"  # tags: a cell begins a slide, or goes on with it
+_FIGURE = re.compile(r"\*(The (?:first )?figure .+?)\*(?:\n\n|$)", re.DOTALL)
+
+
+def build(lessons: Path = NOTEBOOKS, out: Path = BOOK) -> int:
+    """Build pages and slides.
+
+    Args:
+        lessons: the folder of the executed notebooks to show.
+        out: the folder of the book; what is there goes.
+
+    Returns:
+        0, or 1 where Sphinx has anything to complain about.
+    """
+    from sphinx.cmd.build import build_main
+
+    shutil.rmtree(out, ignore_errors=True)
+    settings = ["-W", "--keep-going", "--quiet", "-D", f"lessons={lessons.resolve()}"]
+    folders = ["-c", str(DOCS), "-d", str(out.parent / "doctrees"), str(ROOT), str(out)]
+    if build_main([*settings, *folders]):
+        return 1
+    shutil.copy(out / "README.html", out / "index.html")
+    print(f"The book: {os.path.relpath(out / 'index.html')}")
+    return 0
+
+
+def readable(notebook: NotebookNode) -> NotebookNode:
+    """Prepare an executed notebook, in place, for readers without a kernel.
+
+    The text below a figure becomes its alternative text. The controls of widgets are disabled, for
+    nothing would follow if they were moved.
+
+    Raises:
+        ValueError: nothing below a figure describes it.
+    """
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                below = "\n\n".join(later.source for later in notebook.cells[index + 1 :])
+                found = _FIGURE.search(below)
+                if found is None:
+                    raise ValueError(f"no text '*The figure ...*' below the cell {cell.source!r}")
+                alt = " ".join(found[1].replace("`", "").split())
+                cell.metadata["mystnb"] = {"image": {"alt": alt}}
+                output.metadata["alt"] = alt
+    for model in widgets(notebook).values():
+        if "disabled" in model["state"]:
+            model["state"]["disabled"] = True
+    return notebook
+
+
+def slides(notebook: NotebookNode) -> str:
+    """Render the cells tagged ``slide`` and ``slide-more`` of a readable notebook as HTML slides.
+
+    The page wants ``reveal.js`` beside it.
+    """
+    from nbconvert import SlidesExporter
+
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", ())
+        kind = "slide" if SLIDE in tags else "-" if MORE in tags else "skip"
+        cell.metadata["slideshow"] = {"slide_type": kind}
+        cell.source = re.sub(r"\]\((\w+)\.ipynb", r"](../notebooks/\1.html", cell.source)
+    title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
+    exporter = SlidesExporter(
+        template_name="slides", extra_template_basedirs=[str(DOCS)], exclude_anchor_links=True
+    )
+    return exporter.from_notebook_node(notebook, {"metadata": {"name": title}})[0]
+
+
+def write_slides(folder: Path, lessons: Path) -> None:
+    """Write the slides of every lesson that has some, and what they need, into ``folder``."""
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(DOCS / "vendor.zip") as archive:
+        for name in archive.namelist():
+            if name.startswith("reveal.js/"):
+                archive.extract(name, folder)
+    for path in sorted(lessons.glob("*_bug_*.ipynb")):
+        notebook = readable(nbformat.read(path, as_version=4))
+        (folder / f"{path.stem}.html").write_text(slides(notebook), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(build(*map(Path, sys.argv[1:3])))

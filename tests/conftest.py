@@ -1,0 +1,44 @@
+"""A browser for the tests that look at pages as readers see them."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
+PLACES = (  # of the usual installers on macOS and Windows, which put nothing on the PATH
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
+)
+
+
+def find_chromium():
+    """Where this machine's Chromium is: R3D_CHROMIUM, else on the PATH or at a usual place."""
+    if named := os.environ.get("R3D_CHROMIUM"):
+        if not Path(named).is_file():
+            raise FileNotFoundError(
+                f"R3D_CHROMIUM={named}: no such file; give the path of a Chromium, or unset it"
+            )
+        return named
+    found = [shutil.which(name) for name in BROWSERS]
+    return next((path for path in (*found, *PLACES) if path and Path(path).is_file()), None)
+
+
+@pytest.fixture(scope="module")  # not "session": asyncio.run fails while Playwright is at work
+def chromium():
+    """A headless Chromium, driven by Playwright, which downloads nothing."""
+    path = find_chromium()
+    if path is None:
+        pytest.skip(
+            "no page was looked at in a browser, for no Chromium was found: install one "
+            "(Debian: apt install chromium) or name yours in R3D_CHROMIUM"
+        )
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()

@@ -1,0 +1,257 @@
+"""The book, as files and in a browser: complete, without a network, and usable by everybody."""
+
+import functools
+import re
+import subprocess
+import sys
+from urllib.parse import unquote
+
+import lessons
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+
+from r3d_helpers.classroom import book, notebooks
+
+CHAPTERS = (
+    "README",
+    "docs/symptoms",
+    "docs/cheat-sheet",
+    "docs/api",
+    "docs/instructor",
+    "docs/maintainers",
+    "docs/ethics",
+    "CHANGELOG",
+)
+LESSONS = [path.stem for path in sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))]
+LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The book, built as ``make book`` does, but elsewhere."""
+    out = tmp_path_factory.mktemp("build") / "book"
+    done = subprocess.run(
+        [sys.executable, "-m", book.__name__, notebooks.NOTEBOOKS, out],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr  # a warning is an error
+    return out
+
+
+@functools.cache
+def soup(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def pages(folder):
+    return sorted(path for path in folder.rglob("*.html") if "_static" not in path.parts)
+
+
+def test_every_chapter_is_there_and_in_the_contents(folder):
+    contents = soup(folder / "index.html").select_one(".sidebar-tree")
+    listed = {a["href"] for a in contents.select("a")}
+    for name in (*CHAPTERS[1:], *(f"notebooks/{lesson}" for lesson in LESSONS)):
+        assert (folder / f"{name}.html").exists()
+        assert f"{name}.html" in listed
+
+
+def test_every_link_leads_somewhere(folder):
+    ids = {path: {e["id"] for e in soup(path).select("[id]")} for path in pages(folder)}
+    for path in ids:
+        page = soup(path)
+        for tag, attribute in (("a", "href"), ("link", "href"), ("script", "src"), ("img", "src")):
+            for element in page.select(f"{tag}[{attribute}]"):
+                target = element[attribute]
+                if target.startswith(("data:", "mailto:", "#/")):  # "#/": a slide
+                    continue
+                if target.startswith("http"):  # only where a reader decides to go there
+                    assert tag == "a", f"{path.name} asks {target}"
+                    continue
+                file, _, anchor = target.partition("#")
+                file = unquote(file.partition("?")[0])
+                there = (path.parent / file).resolve() if file else path
+                assert there.exists(), f"{path.name}: {target}"
+                if anchor and there in ids:
+                    assert unquote(anchor) in ids[there], f"{path.name}: {target}"
+
+
+def test_every_picture_is_described(folder):
+    for path in pages(folder):
+        for image in soup(path).select("img"):
+            assert len(image.get("alt", "")) > 20, f"{path.name}: {image.get('src', '')[:80]}"
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_shows_what_is_stored(folder, name):
+    page = soup(folder / "notebooks" / f"{name}.html")
+    cells = [c for c in lessons.load(name).cells if c.cell_type == "code"]
+    outputs = [output for cell in cells for output in cell.outputs]
+    errors = [output for output in outputs if output.output_type == "error"]
+    shown = page.select(".traceback")
+    assert len(shown) == len(errors)
+    for output, box in zip(errors, shown, strict=True):
+        assert output.ename in box.text
+    views = [o for o in outputs if notebooks.WIDGET_VIEW in o.get("data", {})]
+    assert len(page.select('script[type$="widget-view+json"]')) == len(views)
+    assert len(page.select("div.cell_input")) == len(cells)
+    assert not page.select("details[open]")
+    assert len(page.select("summary")) == sum(
+        c.source.count("<summary>") for c in lessons.load(name).cells
+    )
+
+
+def test_figures_carry_the_text_below_them():
+    notebook = book.readable(lessons.load("01_bug_permute"))
+    alts = [c.metadata.mystnb.image.alt for c in notebook.cells if "mystnb" in c.metadata]
+    assert len(alts) == 3
+    assert all(alt.startswith("The figure") and "\n" not in alt for alt in alts)
+
+
+def test_a_figure_without_a_text_is_an_error():
+    cell = nbformat.v4.new_code_cell("plot()")
+    cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": ""})]
+    below = nbformat.v4.new_markdown_cell("It shows nothing.")
+    with pytest.raises(ValueError, match=r"below the cell 'plot\(\)'"):
+        book.readable(nbformat.v4.new_notebook(cells=[cell, below]))
+
+
+@pytest.mark.parametrize("name", lessons.BUG_LESSONS)
+def test_slides_show_the_chosen_cells_and_no_solution(folder, name):
+    page = soup(folder / "slides" / f"{name}.html")
+    tags = [set(cell.metadata.get("tags", ())) for cell in lessons.load(name).cells]
+    chosen = [t for t in tags if t & {book.SLIDE, book.MORE}]
+    starts = [t for t in chosen if book.SLIDE in t]
+    assert len(page.select(".slides > section > section")) == len(starts) >= 20
+    assert len(page.select(".jp-Cell")) == len(chosen)
+    assert "Solution" not in page.text
+    guide = soup(folder / "docs" / "instructor.html")
+    assert guide.select(f'a[href="../slides/{name}.html"]')
+    words = page.text.split()
+    for heading in ("Symptom", "Predict", "Localise", "Prove", "Guard", "Exercise", "Recap"):
+        assert heading in " ".join(words)
+
+
+@pytest.fixture(scope="module")
+def open_page(chromium, folder):
+    """Open a page of the book without a network; whatever it complains of is an error."""
+    contexts = []
+
+    def opener(name, viewport=LAPTOP, **options):
+        context = chromium.new_context(viewport=viewport, offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.complaints = []
+        page.on(
+            "console",
+            lambda m: page.complaints.append(m.text) if m.type == "error" else None,
+        )
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("requestfailed", lambda request: page.complaints.append(request.url))
+        page.on(
+            "request",
+            lambda r: (
+                None
+                if r.url.startswith(("file:", "data:", "blob:"))
+                else page.complaints.append(r.url)
+            ),
+        )
+        page.goto((folder / f"{name}.html").as_uri())
+        return page
+
+    yield opener
+    for context in contexts:
+        context.close()
+
+
+WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize(("viewport", "scheme"), [(LAPTOP, "light"), (PHONE, "dark")])
+def test_pages_are_whole_without_a_network(open_page, folder, viewport, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    for path in pages(folder):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name.startswith("slides/"):
+            continue
+        page = open_page(name, viewport, color_scheme=scheme)
+        if page.query_selector('script[type$="widget-view+json"]'):
+            page.wait_for_selector(".widget-vbox")
+        assert page.complaints == [], name
+        assert page.evaluate(WIDTH) <= 0, f"{name} scrolls sideways"
+        found = Axe().run(page).response["violations"]
+        grave = [v for v in found if v["impact"] in ("serious", "critical")]
+        assert not grave, (name, [(v["id"], v["nodes"][0]["html"]) for v in grave])
+        page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_tracebacks_are_red(open_page, scheme):
+    page = open_page("notebooks/01_bug_permute", color_scheme=scheme)
+    colour = "e => getComputedStyle(e).color"
+    red, green, blue = map(
+        int, re.findall(r"\d+", page.eval_on_selector(".traceback .ne", colour))[:3]
+    )
+    assert red > green + 80
+    assert red > blue + 80
+
+
+def test_widgets_stand_still_in_their_stored_state(open_page):
+    page = open_page("notebooks/00_meet_the_clip")
+    page.wait_for_selector(".widget-vbox img")
+    assert "never seen: [8, 9, 10, 11, 12]" in page.inner_text(".widget-html-content")
+    assert page.eval_on_selector(".widget-vbox img", "e => e.naturalWidth") > 100
+    assert page.is_disabled(".widget-dropdown select")
+    before = page.inner_text(".widget-readout")
+    page.focus(".noUi-handle")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text(".widget-readout") == before
+
+
+def test_a_solution_opens_with_the_keyboard(open_page):
+    page = open_page("notebooks/01_bug_permute")
+    solution = page.locator("details", has_text="Solution").first
+    assert not solution.locator("pre").is_visible()
+    solution.locator("summary").press("Enter")
+    assert solution.locator("pre").is_visible()
+
+
+def test_the_search_finds(open_page):
+    page = open_page("index")
+    page.fill("input[name=q]", "permute")
+    page.press("input[name=q]", "Enter")
+    page.wait_for_selector("#search-results li a")
+    assert "The permute that met four axes" in page.inner_text("#search-results")
+    assert page.complaints == []
+
+
+def test_the_reader_chooses_dark_or_light(open_page):
+    page = open_page("index", color_scheme="light")
+    background = "getComputedStyle(document.body).backgroundColor"
+    seen = {page.evaluate(background)}
+    for _ in range(2):  # automatic, light, dark
+        page.click(".content-icon-container .theme-toggle")
+        seen.add(page.evaluate(background))
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("name", lessons.BUG_LESSONS)
+def test_every_slide_fits_the_wall(open_page, name):
+    page = open_page(f"slides/{name}", {"width": 1280, "height": 720})
+    page.wait_for_selector(".reveal.ready")
+    count = len(page.query_selector_all(".slides > section > section"))
+    for number in range(count):
+        slide = page.locator(".slides > section.present > section.present")
+        box = slide.bounding_box()
+        assert box["y"] >= 0, number
+        assert box["y"] + box["height"] <= 721, f"slide {number + 1}: {slide.inner_text()[:60]}"
+        page.keyboard.press("ArrowRight")
+    assert page.complaints == []
+
+
+def test_the_cheat_sheet_is_one_printed_page(open_page):
+    page = open_page("docs/cheat-sheet")
+    printed = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
