@@ -209,8 +209,6 @@ def stub(*_):
     return ...
 
 
-# By name of the check: right answers, untouched stub, wrong answers with a fragment of the reason.
-# The first wrong answer is the original bug, the lesson's own.
 def untouched(*_):
     return ...
 
@@ -269,6 +267,11 @@ def gather_by_sum(model, loss, batches):
     return model
 
 
+NO_RETURN = "No `return`."
+
+# By name of the check: right answers, untouched stub, wrong answers. A wrong answer has a fragment
+# of its reason and, where learners are likely to give it, what they did and a question to ask them:
+# docs/answers.md is made of these. The first wrong answer is the original bug, the lesson's own.
 CASES = {
     "from_frames": (
         [
@@ -278,21 +281,55 @@ CASES = {
         ],
         stub,
         [
-            (lambda x, B, T: x.permute(0, 2, 1, 3, 4), "another number of axes"),
-            (lambda x, B, T: x.view(B, 7, T, 4, 6), "video 0, frame 0, channel 1"),
+            (
+                lambda x, B, T: x.permute(0, 2, 1, 3, 4),
+                "another number of axes",
+                "The original line, five numbers for the pile. How many axes has the pile, and "
+                "which letters share one?",
+            ),
+            (
+                lambda x, B, T: x.view(B, 7, T, 4, 6),
+                "video 0, frame 0, channel 1",
+                "`view` straight to the shape that is wanted. Which of your functions can move "
+                "an axis?",
+            ),
             (
                 lambda x, B, T: x.reshape(T, B, 7, 4, 6).permute(1, 2, 0, 3, 4),
                 "is video 0, frame 2",
+                "Split as `(T, B)`. What lies together in the pile: the frames of one video, or "
+                "the videos of one moment?",
             ),
-            (lambda x, B, T: x.view(B, T, 7, 4, 6), "looks like [B, T, C, H, W]"),
-            (lambda x, B, T: x.unsqueeze(2), "got [10, 7, 1, 4, 6]"),
-            (lambda x, B, T: x.unsqueeze(0).transpose(1, 2), "got [1, 7, 10, 4, 6]"),
+            (
+                lambda x, B, T: x.view(B, T, 7, 4, 6),
+                "looks like [B, T, C, H, W]",
+                "Split, and stopped there. Which letters do you have now, and which are asked for?",
+            ),
+            (
+                lambda x, B, T: x.unsqueeze(2),
+                "got [10, 7, 1, 4, 6]",
+                "`unsqueeze(2)`, every frame a video. How many videos went in, and how many come "
+                "out?",
+            ),
+            (
+                lambda x, B, T: x.unsqueeze(0).transpose(1, 2),
+                "got [1, 7, 10, 4, 6]",
+                "`unsqueeze(0)`, everybody in one video. Where does the first person end?",
+            ),
             (lambda x, B, T: x.view(B, T, 7, 4, 6).transpose(1, 2) * 0, "no plane of the input"),
-            (lambda x, B, T: x.view(B, T, 3, 4, 6).transpose(1, 2), "from an earlier cell"),
-            (lambda x, B, T: None, "`return` missing"),
-            (lambda x, B, T: x.shape, "got a Size"),
+            (
+                lambda x, B, T: x.view(B, T, 3, 4, 6).transpose(1, 2),
+                "from an earlier cell",
+                "3 for C, or letters that an earlier cell has set. Which sizes does the function "
+                "get?",
+            ),
+            (lambda x, B, T: None, "`return` missing", NO_RETURN),
+            (lambda x, B, T: x.shape, "got a Size", "Returned the shape, not the tensor."),
             (lambda x, B, T: 1 / 0, "ZeroDivisionError"),
-            (torch.zeros(2), "cannot be called"),
+            (
+                torch.zeros(2),
+                "cannot be called",
+                "Called the function in the last line. The check wants the function itself.",
+            ),
         ],
     ),
     "to_tokens": (
@@ -303,15 +340,47 @@ CASES = {
         ],
         stub,
         [
-            (lambda x: x.reshape(len(x), -1, x.shape[1]), "as the program did"),
-            (lambda x: x.transpose(1, 3).flatten(1, 2), "column by column"),
-            (lambda x: x.flatten(2), "looks like [B, D, N]"),
-            (lambda x: x.reshape(2, 12, 5), "from an earlier cell"),
-            (lambda x: x.flatten(2).permute(0, 2, 1, 3), "another number of axes"),
-            (lambda x: x.permute(0, 2, 3, 1).flatten(0, 2), "got [72, 5]"),
+            (
+                lambda x: x.reshape(len(x), -1, x.shape[1]),
+                "as the program did",
+                "The program's own `reshape`. What lies side by side in `[B, D, h, w]`: the "
+                "channels of a patch, or the patches of a channel?",
+            ),
+            (
+                lambda x: x.transpose(1, 3).flatten(1, 2),
+                "column by column",
+                "`transpose(1, 3)` brings w in front of h. Which way do the tokens walk over the "
+                "picture?",
+            ),
+            (
+                lambda x: x.flatten(2),
+                "looks like [B, D, N]",
+                "Merged h and w, and stopped there. Which axis should be the last?",
+            ),
+            (
+                lambda x: x.reshape(2, 12, 5),
+                "from an earlier cell",
+                "Numbers, or letters that an earlier cell has set. Which sizes does the function "
+                "get?",
+            ),
+            (
+                lambda x: x.flatten(2).permute(0, 2, 1, 3),
+                "another number of axes",
+                "Counted h and w as two after merging them. How many axes are left?",
+            ),
+            (
+                lambda x: x.permute(0, 2, 3, 1).flatten(0, 2),
+                "got [72, 5]",
+                "`flatten` began at axis 0 and merged the pictures, too. Which two axes are to "
+                "be merged?",
+            ),
             (lambda x: x.flatten(2).transpose(1, 2).flip(1), "row 0, column 0"),
-            (lambda x: x.mean((2, 3)), "got [6, 5]"),
-            (lambda x: None, "`return` missing"),
+            (
+                lambda x: x.mean((2, 3)),
+                "got [6, 5]",
+                "Averaged the patches away. Where are the tokens?",
+            ),
+            (lambda x: None, "`return` missing", NO_RETURN),
         ],
     ),
     "gate_layer": (
@@ -322,40 +391,132 @@ CASES = {
         ],
         stub,
         [
-            (old_habit, "the bug of lesson 02"),
-            (lambda layer: hooked(layer, lambda *_: None), "got no gradient"),
-            (lambda layer: hooked(layer, thrown_away), "got no gradient"),
-            (lambda layer: gated(layer, Frozen), "detached on the way"),
-            (lambda layer: gated(layer, Silenced), "changes nothing"),
-            (lambda layer: gated(layer, Twice), "not once each"),
-            (lambda layer: gated(layer, lambda _: SqueezeExcitation3d(256)), "another width"),
-            (lambda layer: nn.Sequential(*layer, SqueezeExcitation3d(128)), "Each block needs one"),
-            (shared, "Each block needs one"),
-            (in_front, "stand in front of the block"),
-            (residual, "inside the block"),
-            (lambda layer: layer, "0 different"),
-            (lambda layer: list(layer), "got a list"),
-            (lambda layer: layer[0].bn2, "the video block does not"),
-            (lambda layer: None, "`return` missing"),
+            (
+                old_habit,
+                "the bug of lesson 02",
+                "`block.conv2.out_channels`, the line of the lesson. Print `block.conv2`: what "
+                "is it?",
+            ),
+            (
+                lambda layer: hooked(layer, lambda *_: None),
+                "got no gradient",
+                "Attached, and nobody calls it. Who should?",
+            ),
+            (
+                lambda layer: hooked(layer, thrown_away),
+                "got no gradient",
+                "A hook without `return`. What does PyTorch do with what a hook returns?",
+            ),
+            (
+                lambda layer: gated(layer, Frozen),
+                "detached on the way",
+                "The gate is detached, or made under `no_grad`.",
+            ),
+            (
+                lambda layer: gated(layer, Silenced),
+                "changes nothing",
+                "The gate is computed and has no say, as in `x + 0 * gate`. What happens when "
+                "you set it to zero?",
+            ),
+            (
+                lambda layer: gated(layer, Twice),
+                "not once each",
+                "The gate acts twice; a cell was run twice, perhaps. How often is it called?",
+            ),
+            (
+                lambda layer: gated(layer, lambda _: SqueezeExcitation3d(256)),
+                "another width",
+                "A width written down. Who knows the width of a block?",
+            ),
+            (
+                lambda layer: nn.Sequential(*layer, SqueezeExcitation3d(128)),
+                "Each block needs one",
+                "One gate behind the whole layer.",
+            ),
+            (
+                shared,
+                "Each block needs one",
+                "One gate behind both blocks. Should they share their weights?",
+            ),
+            (
+                in_front,
+                "stand in front of the block",
+                "The gate stands in front of its block. Whose features should it scale?",
+            ),
+            (
+                residual,
+                "inside the block",
+                "The gate sits inside the block, before the addition: a good place (lesson 05), "
+                "but not the one asked for.",
+            ),
+            (lambda layer: layer, "0 different", "Returned the layer as it came."),
+            (
+                lambda layer: list(layer),
+                "got a list",
+                "Returned a list. What makes a module of a list?",
+            ),
+            (
+                lambda layer: layer[0].bn2,
+                "the video block does not",
+                "Asked for `bn2`, as the 2-D block has it. Print the block.",
+            ),
+            (lambda layer: None, "`return` missing", NO_RETURN),
         ],
     ),
     "gated_unet": (
         [unet(unet_right), type("Mended", (UNET,), {"forward": unet_right})],
         unet(stub),
         [
-            (UNET(), "as you found it"),
-            (unet(unet_below), "belongs to the skip"),
-            (unet(unet_gate_first), "only the skip should"),
-            (unet(unet_twice), "applied twice"),
-            (unet(unet_added), "A gate is a factor"),
-            (unet(unet_detached), "can never learn"),
-            (unet(unet_instead), "not just that of a factor"),
-            (unet(unet_other_order), "down to the order in `cat`"),
-            (unet(unet_only_gate), "do not fit"),
+            (
+                UNET(),
+                "as you found it",
+                "The program as it was. Set the gate to zero: what changes?",
+            ),
+            (
+                unet(unet_below),
+                "belongs to the skip",
+                "Multiplied what comes from below. Which of the two is the skip?",
+            ),
+            (
+                unet(unet_gate_first),
+                "only the skip should",
+                "Wrote over `skip` before `bottom` reads it. Who else reads `skip`?",
+            ),
+            (unet(unet_twice), "applied twice", "Multiplied twice."),
+            (
+                unet(unet_added),
+                "A gate is a factor",
+                "Added the gate. What should a gate of 0 do, and one of 1?",
+            ),
+            (
+                unet(unet_detached),
+                "can never learn",
+                "`detach` or `no_grad`: the gate works and never learns. Which of the two "
+                "questions finds that?",
+            ),
+            (
+                unet(unet_instead),
+                "not just that of a factor",
+                "Passed the gate on instead of the skip times the gate.",
+            ),
+            (
+                unet(unet_other_order),
+                "down to the order in `cat`",
+                "Changed the order in `cat`. Which channels does `head` expect first?",
+            ),
+            (
+                unet(unet_only_gate),
+                "do not fit",
+                "The gate, one number for each channel, put beside whole maps. Which shapes meet?",
+            ),
             (unet(unet_habit), "only contains one"),
-            (unet(lambda self, x: None), "`return` missing"),
+            (unet(lambda self, x: None), "`return` missing", NO_RETURN),
             (nn.Conv2d(3, 1, 1), "it should still have down"),
-            ("skip * gate", "pass the mended model"),
+            (
+                "skip * gate",
+                "pass the mended model",
+                "Passed something other than the model. The check wants `Mended()`.",
+            ),
         ],
     ),
     "keep_time": (
@@ -365,25 +526,81 @@ CASES = {
         ],
         stub,
         [
-            (lambda net, x: pooled(net, x), "one sequence of B steps"),
-            (lambda net, x: pooled(net, x)[:, None], "sequence of one step"),
-            (lambda net, x: pooled(net, x)[:, None].expand(-1, 2, -1), "written down twice"),
-            (lambda net, x: trunk(net, x).mean((3, 4)).reshape(3, 2, 512), "cut [B, 512, T'] anew"),
-            (lambda net, x: trunk(net, x).mean((3, 4)).permute(2, 0, 1), "time comes first"),
-            (lambda net, x: trunk(net, x).mean((3, 4)), "got [3, 512, 2]"),
+            (
+                lambda net, x: pooled(net, x),
+                "one sequence of B steps",
+                "Averaged over time, too. Which axes may the mean remove?",
+            ),
+            (
+                lambda net, x: pooled(net, x)[:, None],
+                "sequence of one step",
+                "Averaged over everything, then `unsqueeze`. How many moments are in an axis of "
+                "length one?",
+            ),
+            (
+                lambda net, x: pooled(net, x)[:, None].expand(-1, 2, -1),
+                "written down twice",
+                "Averaged over everything, then repeated it. What is new in the second step?",
+            ),
+            (
+                lambda net, x: trunk(net, x).mean((3, 4)).reshape(3, 2, 512),
+                "cut [B, 512, T'] anew",
+                "`reshape` or `view` in place of a transpose. Where have you met that?",
+            ),
+            (
+                lambda net, x: trunk(net, x).mean((3, 4)).permute(2, 0, 1),
+                "time comes first",
+                "Time in front. What does `batch_first=True` promise?",
+            ),
+            (
+                lambda net, x: trunk(net, x).mean((3, 4)),
+                "got [3, 512, 2]",
+                "Averaged over space, and stopped there. Which axis does an LSTM take for "
+                "features?",
+            ),
             (lambda net, x: trunk(net, x).mean((3, 4)).transpose(1, 2).flip(1), "backwards"),
-            (lambda net, x: trunk(net, x).amax((3, 4)).transpose(1, 2), "average over height"),
+            (
+                lambda net, x: trunk(net, x).amax((3, 4)).transpose(1, 2),
+                "average over height",
+                "The maximum, or a mean over other axes. Which letters remain?",
+            ),
             (
                 lambda net, x: trunk(net, x).mean((3, 4)).permute(0, 1, 3, 2),
                 "another number of axes",
+                "Counted an axis that the mean has removed. How many are left?",
             ),
-            (lambda net, x: net.stem(x.transpose(1, 2)), "read another axis as channels"),
-            (lambda net, x: net(x).mean((3, 4)), "may flatten at the end"),
-            (lambda net, x: trunk(net, x).mean((2, 3)).mT, "looks like [B, w, F]"),
-            (lambda net, x: trunk(net, x.detach()).mean((3, 4)).mT.detach(), "no gradient reaches"),
-            (lambda net, x: trunk(net, x).mean((3, 4)).squeeze().transpose(-1, -2), "got [2, 512]"),
-            (lambda net, x: trunk(net, x).mean((3, 4)).mT[:, :2], "got [1, 2, 512]"),
-            (lambda net, x: None, "`return` missing"),
+            (
+                lambda net, x: net.stem(x.transpose(1, 2)),
+                "read another axis as channels",
+                "Moved the axes once more. In which order does the video come?",
+            ),
+            (
+                lambda net, x: net(x).mean((3, 4)),
+                "may flatten at the end",
+                "Called the backbone as a whole. What does its `forward` do last?",
+            ),
+            (
+                lambda net, x: trunk(net, x).mean((2, 3)).mT,
+                "looks like [B, w, F]",
+                "Averaged over time and height. Write the letters beside the shape: which two "
+                "are space?",
+            ),
+            (
+                lambda net, x: trunk(net, x.detach()).mean((3, 4)).mT.detach(),
+                "no gradient reaches",
+                "`detach` or `no_grad`. What if the backbone is to learn?",
+            ),
+            (
+                lambda net, x: trunk(net, x).mean((3, 4)).squeeze().transpose(-1, -2),
+                "got [2, 512]",
+                "`squeeze()` takes B away when it is 1. What if there is only one video?",
+            ),
+            (
+                lambda net, x: trunk(net, x).mean((3, 4)).mT[:, :2],
+                "got [1, 2, 512]",
+                "The number of steps written down. What about a longer video?",
+            ),
+            (lambda net, x: None, "`return` missing", NO_RETURN),
         ],
     ),
     "voice": (
@@ -397,25 +614,64 @@ CASES = {
         ],
         voice(stub),
         [
-            (VOICE(), "in company get different answers"),
-            (voice_with(lambda x: x.mean(2)[:, None], last), "exactly zero"),
-            (voice_with(lambda x: x.mean(2)[None], lambda o: o[0]), "in company"),
-            (voice_with(lambda x: x.reshape(len(x), 7, 32), last), "lesson 01"),
-            (voice_with(lambda x: x.mT, lambda o: o[:, 0]), "first step"),
-            (voice_with(lambda x: x.mT, lambda o: o), "looks like [B, T, emotions]"),
-            (voice_with(lambda x: x.permute(2, 0, 1), lambda o: o[-1]), "in company"),
-            (voice_with(lambda x: x.permute(2, 0, 1), last), "looks like [T, emotions]"),
+            (
+                VOICE(),
+                "in company get different answers",
+                "The program as it was. Which axis does `mean(2)` remove?",
+            ),
+            (
+                voice_with(lambda x: x.mean(2)[:, None], last),
+                "exactly zero",
+                "`unsqueeze(1)`: a sequence of one step. What is there to remember?",
+            ),
+            (
+                voice_with(lambda x: x.mean(2)[None], lambda o: o[0]),
+                "in company",
+                "`unsqueeze(0)`: all recordings in one sequence.",
+            ),
+            (
+                voice_with(lambda x: x.reshape(len(x), 7, 32), last),
+                "lesson 01",
+                "`reshape` in place of a transpose. Where have you met that?",
+            ),
+            (
+                voice_with(lambda x: x.mT, lambda o: o[:, 0]),
+                "first step",
+                "Took the first output. How much has the GRU heard by then?",
+            ),
+            (
+                voice_with(lambda x: x.mT, lambda o: o),
+                "looks like [B, T, emotions]",
+                "The head's answer to every step. Which step speaks for the whole recording?",
+            ),
+            (
+                voice_with(lambda x: x.permute(2, 0, 1), lambda o: o[-1]),
+                "in company",
+                "Time in front, for a GRU with `batch_first=True`.",
+            ),
+            (
+                voice_with(lambda x: x.permute(2, 0, 1), last),
+                "looks like [T, emotions]",
+                "Time in front, so `[:, -1]` takes a recording for a step. Which axis is first "
+                "now?",
+            ),
             (
                 voice_with(lambda x: x.mean(2)[:, None].expand(-1, 7, -1), last),
                 "again and again",
+                "Averaged, then repeated. What is new in the second step?",
             ),
             (
                 voice(lambda self, x: nn.Linear(32, 6)(self.features(x).mean(2)) * 0),
                 "it is not used any more",
+                "Left the GRU out. A fair repair; which one does the task want?",
             ),
-            (voice_with(lambda x: x, last), "takes the last axis for features"),
+            (
+                voice_with(lambda x: x, last),
+                "takes the last axis for features",
+                "No transpose. Which axis does a GRU take for features?",
+            ),
             (voice_with(lambda x: x.mT.flip(1), last), "on features as [B, T, F]"),
-            (voice(lambda self, x: None), "`return` missing"),
+            (voice(lambda self, x: None), "`return` missing", NO_RETURN),
             (nn.GRU(40, 6), "it should still have features"),
         ],
     ),
@@ -460,13 +716,35 @@ CASES = {
         [learns_alone, changes_alone],
         lambda model, x: ...,
         [
-            (lambda model, x: True, "says True for a model whose hook remembers"),
-            (lambda model, x: False, "says False for a model without hooks"),
-            (lambda model, x: not model.block._forward_hooks, "says False for a model whose hook"),
-            (lambda model, x: copy.deepcopy(model)(x).equal(model(x)), "says True for a model wh"),
-            (lambda model, x: changes_alone(model, x, restore=False), "other weights than before"),
-            (lambda model, x: 1, "expected True or False, got 1"),
-            (lambda model, x: None, "is a `return` missing?"),
+            (lambda model, x: True, "says True for a model whose hook remembers", "Always True."),
+            (
+                lambda model, x: False,
+                "says False for a model without hooks",
+                "Always False, or another test that everything fails.",
+            ),
+            (
+                lambda model, x: not model.block._forward_hooks,
+                "says False for a model whose hook",
+                "Forbids every hook. Which hook did no harm?",
+            ),
+            (
+                lambda model, x: copy.deepcopy(model)(x).equal(model(x)),
+                "says True for a model wh",
+                "Compared copy and model as they are. What must change before a difference can "
+                "show?",
+            ),
+            (
+                lambda model, x: changes_alone(model, x, restore=False),
+                "other weights than before",
+                "Zeroed the original, and left it so. Which experiment of the lesson changes no "
+                "weight?",
+            ),
+            (
+                lambda model, x: 1,
+                "expected True or False, got 1",
+                "Returned a number or a tensor, not a bool.",
+            ),
+            (lambda model, x: None, "is a `return` missing?", NO_RETURN),
         ],
     ),
     "even": (
@@ -478,15 +756,49 @@ CASES = {
         ],
         lambda words, n: ...,
         [
-            (program("05_review_the_fix", "program-stretch")["stretch"], "are lost"),
-            (sampler.document, "taken [3, 1] times"),
-            (lambda words, n: torch.linspace(0, words - 1, n).long().tolist(), "far more than"),
+            (
+                program("05_review_the_fix", "program-stretch")["stretch"],
+                "are lost",
+                "The program as it was. How many words are there before the cut, and which are "
+                "cut off?",
+            ),
+            (
+                sampler.document,
+                "taken [3, 1] times",
+                "The document's rule: rounded up, then cut. Who gets the share of the last word?",
+            ),
+            (
+                lambda words, n: torch.linspace(0, words - 1, n).long().tolist(),
+                "far more than",
+                "`linspace`, rounded down. When does the last word have its turn?",
+            ),
             (lambda words, n: sampler.uniform(words, n)[::-1], "out of order"),
-            (lambda words, n: [i % words for i in range(n)], "out of order"),
-            (lambda words, n: [i * words / n for i in range(n)], "whole numbers"),
-            (lambda words, n: sorted(i % words for i in range(n)), "not spread"),
-            (lambda words, n: sampler.uniform(words, n + 1), "instead of"),
-            (lambda words, n: [min(i, words - 1) for i in range(n)], "far more than"),
+            (
+                lambda words, n: [i % words for i in range(n)],
+                "out of order",
+                "Begins again at the first word. Is that still the order of the sentence?",
+            ),
+            (
+                lambda words, n: [i * words / n for i in range(n)],
+                "whole numbers",
+                "A division that leaves fractions. Which one gives whole numbers?",
+            ),
+            (
+                lambda words, n: sorted(i % words for i in range(n)),
+                "not spread",
+                "Sorted what begins again: with forty words only the first are left. Try "
+                "`even(40, 16)`.",
+            ),
+            (
+                lambda words, n: sampler.uniform(words, n + 1),
+                "instead of",
+                "Another number of indices. How many does the reader want?",
+            ),
+            (
+                lambda words, n: [min(i, words - 1) for i in range(n)],
+                "far more than",
+                "Filled up with the last word. How often is it taken?",
+            ),
             (lambda words, n: [i // (n // words) for i in range(n)], "ZeroDivisionError"),
         ],
     ),
@@ -506,12 +818,24 @@ CASES = {
         [first_that_sees],
         lambda num_frames, length: ...,
         [
-            (lambda num_frames, length: num_frames // length or 1, "too few"),
-            (lambda num_frames, length: num_frames, "The fewest, please"),
-            (lambda num_frames, length: first_that_sees(num_frames, length) + 1, "and so are"),
-            (lambda num_frames, length: num_frames / length, "whole number"),
+            (
+                lambda num_frames, length: num_frames // length or 1,
+                "too few",
+                "Divided and rounded down. Try a length that does not divide the video.",
+            ),
+            (
+                lambda num_frames, length: num_frames,
+                "The fewest, please",
+                "Took every frame. Would fewer do?",
+            ),
+            (
+                lambda num_frames, length: first_that_sees(num_frames, length) + 1,
+                "and so are",
+                "One more, to be on the safe side. Would fewer do?",
+            ),
+            (lambda num_frames, length: num_frames / length, "whole number", "Left a fraction."),
             (lambda num_frames, length: 0, "one frame or more"),
-            (lambda num_frames, length: None, "`return` missing"),
+            (lambda num_frames, length: None, "`return` missing", NO_RETURN),
         ],
     ),
     "quiz_clip": (
@@ -530,16 +854,49 @@ CASES = {
         [shift_once, lambda frames: shift_once(frames.clone())],
         lambda frames: ...,
         [
-            (SHAKE["shake"], "some values rise and others fall"),
-            (lambda frames: (frames.float() + torch.randint(-40, 41, ())).clamp(0, 255), "float32"),
-            (lambda frames: frames + torch.randint(1, 41, ()).byte(), "rise and others fall"),
-            (lambda frames: shift_once(frames, lambda: 10 * random.random()), "another draw"),
-            (lambda frames: shift_once(frames, lambda: 20), "Draw anew"),
-            (lambda frames: shift_once(frames, lambda: torch.randint(-99, 99, ())), "at most 40"),
-            (lambda frames: shift_once(frames, lambda: torch.randint(0, 41, ())), "Draw anew"),
+            (
+                SHAKE["shake"],
+                "some values rise and others fall",
+                "At least one of the two bugs is still there. How many numbers are drawn for a "
+                "clip?",
+            ),
+            (
+                lambda frames: (frames.float() + torch.randint(-40, 41, ())).clamp(0, 255),
+                "float32",
+                "Did not go back to `uint8`.",
+            ),
+            (
+                lambda frames: frames + torch.randint(1, 41, ()).byte(),
+                "rise and others fall",
+                "Added in `uint8`. How much is 250 + 10 there?",
+            ),
+            (
+                lambda frames: shift_once(frames, lambda: 10 * random.random()),
+                "another draw",
+                "Drew with Python's `random`. Which seed repeats that?",
+            ),
+            (lambda frames: shift_once(frames, lambda: 20), "Draw anew", "Draws nothing."),
+            (
+                lambda frames: shift_once(frames, lambda: torch.randint(-99, 99, ())),
+                "at most 40",
+                "Draws from too far. How much is allowed?",
+            ),
+            (
+                lambda frames: shift_once(frames, lambda: torch.randint(0, 41, ())),
+                "Draw anew",
+                "Only ever brighter. Which draws make it darker?",
+            ),
             (lambda frames: shift_once(frames[:1]), "expected [T, C, H, W]"),
-            (lambda frames: frames.add_(1), "leave it as it was"),
-            (flicker_upwards, "flickers"),
+            (
+                lambda frames: frames.add_(1),
+                "leave it as it was",
+                "Changed the caller's clip. Which of your lines writes in place?",
+            ),
+            (
+                flicker_upwards,
+                "flickers",
+                "One draw for every frame. How many numbers should be drawn for a clip?",
+            ),
         ],
     ),
     "quiz_label": (
@@ -557,14 +914,46 @@ CASES = {
         [lambda val, test: test.gather(0, val.argmax(0, keepdim=True)).mean()],
         lambda val, test: ...,
         [
-            (lambda val, test: val.amax(0).mean(), "so too high"),
-            (lambda val, test: test.amax(0).mean(), "their own judge"),
-            (lambda val, test: test.mean(1).max(), "best on the test people"),
-            (lambda val, test: test[val.mean(1).argmax()].mean(), "for all splits"),
-            (lambda val, test: test.mean(), "nothing was chosen"),
-            (lambda val, test: test[val.argmax(0)].mean(), "its own column only"),
-            (lambda val, test: val.gather(0, test.argmax(0)[None]).mean(), "swapped"),
-            (lambda val, test: test.gather(0, val.argmax(0)[None]), "one number"),
+            (
+                lambda val, test: val.amax(0).mean(),
+                "so too high",
+                "The winners' validation scores. Who chose the winners?",
+            ),
+            (
+                lambda val, test: test.amax(0).mean(),
+                "their own judge",
+                "Chose by the test scores. Who is left to judge?",
+            ),
+            (
+                lambda val, test: test.mean(1).max(),
+                "best on the test people",
+                "The best row on test. Who chose it?",
+            ),
+            (
+                lambda val, test: test[val.mean(1).argmax()].mean(),
+                "for all splits",
+                "One winner for all splits. Whose scores had a say in that choice?",
+            ),
+            (
+                lambda val, test: test.mean(),
+                "nothing was chosen",
+                "The mean over everything. Where is a setting chosen?",
+            ),
+            (
+                lambda val, test: test[val.argmax(0)].mean(),
+                "its own column only",
+                "`test[chosen]`. What is its shape, and what shape should it have?",
+            ),
+            (
+                lambda val, test: val.gather(0, test.argmax(0)[None]).mean(),
+                "swapped",
+                "Exchanged the two. Who chooses, and who judges?",
+            ),
+            (
+                lambda val, test: test.gather(0, val.argmax(0)[None]),
+                "one number",
+                "No mean over the splits yet.",
+            ),
             (lambda val, test: 0.5, "for the example with seed"),
         ],
     ),
@@ -583,14 +972,39 @@ CASES = {
         [over_people, over_people_slowly],
         untouched,
         [
-            (draw_clips, "Did you draw clips"),
-            (lambda *a: over_people(*a, replace=False), "every draw has the same score"),
-            (lambda *a: over_people(*a, people=5), "as many people as there are"),
-            (lambda *a: over_people(*a)[:-1], "one per draw"),
-            (one_clip_each, "all hits over all clips"),
-            (mean_of_means, "all hits over all clips"),
+            (
+                draw_clips,
+                "Did you draw clips",
+                "Drew clips. Does one clip of a person tell you nothing about the next?",
+            ),
+            (
+                lambda *a: over_people(*a, replace=False),
+                "every draw has the same score",
+                "Drew without putting back. Who is missing in a draw?",
+            ),
+            (
+                lambda *a: over_people(*a, people=5),
+                "as many people as there are",
+                "Drew fewer people. How many are in the data?",
+            ),
+            (
+                lambda *a: over_people(*a)[:-1],
+                "one per draw",
+                "Another number of scores than draws.",
+            ),
+            (
+                one_clip_each,
+                "all hits over all clips",
+                "One clip of each person. Where are the others?",
+            ),
+            (
+                mean_of_means,
+                "all hits over all clips",
+                "A mean for each person, then a mean of means. What does a person with four "
+                "clips count?",
+            ),
             (lambda *a: over_people(*a) - 0.1, "the score of the whole set"),
-            (lambda *a: over_people(*a) * 100, "lies between 0 and 1"),
+            (lambda *a: over_people(*a) * 100, "lies between 0 and 1", "Percent."),
             (lambda *_: "high", "expected 600 numbers"),
         ],
     ),
@@ -609,15 +1023,43 @@ CASES = {
         [gather, gather_by_sum],
         untouched,
         [
-            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1), "these are summed"),
-            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / k), "like one of four"),
-            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / of), "number of clips twice"),
-            (lambda m, c, b: gather(m, c, b, lambda n, of, k: n), "sums over clips"),
-            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / n), "a mean already"),
+            (
+                lambda m, c, b: gather(m, c, b, lambda n, of, k: 1),
+                "these are summed",
+                "Added the losses up as they are. What is each of them a mean of?",
+            ),
+            (
+                lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / k),
+                "like one of four",
+                "Divided by the number of micro-batches. Are they equally large?",
+            ),
+            (
+                lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / of),
+                "number of clips twice",
+                "Divided each mean by the number of all clips. What was it a mean of?",
+            ),
+            (
+                lambda m, c, b: gather(m, c, b, lambda n, of, k: n),
+                "sums over clips",
+                "Multiplied by the clips, and did not divide. By what?",
+            ),
+            (
+                lambda m, c, b: gather(m, c, b, lambda n, of, k: 1 / n),
+                "a mean already",
+                "Divided by the clips of each. Has `loss` not done that?",
+            ),
             (lambda m, c, b: gather(m, c, b, lambda n, of, k: 2 * n / of), "off by 100%"),
-            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 1, forget=True), "only the last"),
-            (lambda m, c, b: gather(m, c, b, forget=True), "there alone, weighed"),
-            (lambda m, c, b: m, "no gradient is left"),
+            (
+                lambda m, c, b: gather(m, c, b, lambda n, of, k: 1, forget=True),
+                "only the last",
+                "`zero_grad` in the loop. What does `backward` do to a gradient that is there?",
+            ),
+            (
+                lambda m, c, b: gather(m, c, b, forget=True),
+                "there alone, weighed",
+                "`zero_grad` in the loop; the weights are right.",
+            ),
+            (lambda m, c, b: m, "no gradient is left", "No `backward`, or `zero_grad` at the end."),
         ],
     ),
     "quiz_scale": (
@@ -654,7 +1096,7 @@ def test_an_untouched_stub_is_not_attempted(capsys, name):
 
 @pytest.mark.parametrize(("name", "i"), WRONG)
 def test_a_wrong_answer_is_explained(capsys, name, i):
-    answer, reason = CASES[name][2][i]
+    answer, reason, *_ = CASES[name][2][i]
     said = verdict(capsys, name, answer)
     assert said.startswith("Not yet: ")
     assert reason in said
@@ -666,11 +1108,13 @@ def test_every_check_meets_five_wrong_answers():
     }
     assert {name for name, f in ours.items() if hasattr(f, "__wrapped__")} == set(CASES)
     assert all(len(wrong) >= 5 for _, _, wrong in CASES.values())
+    told = {name: sum(len(case) == 3 for case in wrong) for name, (_, _, wrong) in CASES.items()}
+    assert all(number >= 5 for name, number in told.items() if not name.startswith("quiz")), told
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("quiz")])
 def test_messages_of_one_check_differ(capsys, name):
-    said = {verdict(capsys, name, answer) for answer, _ in CASES[name][2]}
+    said = {verdict(capsys, name, answer) for answer, *_ in CASES[name][2]}
     assert len(said) >= 5
 
 

@@ -1,0 +1,444 @@
+"""Timetables from measured cells: ``python -m r3d_helpers.classroom.timetable measure | write``.
+
+``measure`` executes the notebooks and notes in ``docs/timings.csv`` how long each cell takes.
+``write`` computes the timetables below from it and renews them in ``docs/instructor.md``.
+"""
+
+import csv
+import math
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import accumulate
+
+import nbformat
+
+from .notebooks import NOTEBOOKS, ROOT, execute
+
+TIMINGS = ROOT / "docs" / "timings.csv"
+GUIDE = ROOT / "docs" / "instructor.md"
+
+SLOW = 2  # a learner's laptop may need twice the measured seconds
+WORDS = 140  # a minute: an unhurried talk; telling takes no longer than reading aloud
+LINES = 15  # of code a minute: four seconds to point at one and say what it is for
+LOOK = 1 / 6  # minutes for each code cell: everybody runs it and looks at what it shows
+PREDICT = 3  # minutes: one in silence, one for the vote, one for what people thought
+RESERVE = 5  # minutes that a timetable must leave free, for questions
+
+START = "Start"  # what stands above a lesson's first heading
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell, or the words between two; ``id`` is empty for words."""
+
+    section: str
+    id: str = ""
+    tags: tuple[str, ...] = ()
+    words: int = 0
+    lines: int = 0
+
+    @property
+    def minutes(self) -> float:
+        """What it takes to tell and show it, without the computing."""
+        return self.words / WORDS + self.lines / LINES + (LOOK if self.id else 0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section up to the cell with the tag ``before``; ``note`` tells people where that is."""
+
+    section: str
+    before: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A line of a timetable: so many ``minutes``, or else what its sections of a lesson need."""
+
+    what: str
+    lesson: str = ""
+    together: tuple[str | Part, ...] = ()
+    predict: tuple[str, ...] = ()  # which of them begin with a vote
+    alone: dict[str, int] = field(default_factory=dict)  # exercises, and minutes for each
+    computes: tuple[str, ...] = ()  # sections that run by themselves, during a break
+    late: tuple[str, ...] = ()  # what to leave out when you are late
+    minutes: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A timetable of ``length`` minutes."""
+
+    name: str
+    length: int
+    blocks: tuple[Block, ...]
+
+
+CLIP, PERMUTE, ACCESS, LSTM, TRAIN, REVIEW = (
+    "00_meet_the_clip",
+    "01_bug_permute",
+    "02_bug_se_access",
+    "03_bug_redundant_lstm",
+    "04_train_the_fixed_model",
+    "05_review_the_fix",
+)
+
+PLANS = (
+    Plan(
+        "90 minutes",
+        90,
+        (
+            Block("Opening: the story", minutes=4),
+            Block("What a batch of videos is", CLIP, ("Five axes",), late=("Five axes",)),
+            Block(
+                "Bug 1, see it fail",
+                PERMUTE,
+                (START, "Symptom", "Predict", "Reproduce", "Root cause", "Fix"),
+                predict=("Predict",),
+                late=("Reproduce",),
+            ),
+            Block(
+                "A repair that only runs, and the guard",
+                PERMUTE,
+                (
+                    Part("Repairs that run", "wrong-pictures", "the first, `view`"),
+                    Part("Guard", "guard-listen", "the test"),
+                ),
+                predict=("Repairs that run",),
+            ),
+            Block("The room works", PERMUTE, alone={"1 · Back from the pile": 8}),
+            Block(
+                "Bug 2, see it fail",
+                ACCESS,
+                (START, "Symptom", "Predict", "Localise", "Root cause"),
+                predict=("Predict",),
+                late=("Localise", "Root cause"),
+            ),
+            Block(
+                "Repairs that only run, and the guard",
+                ACCESS,
+                ("Fix", "Repairs that run", "Guard"),
+                predict=("Repairs that run",),
+                late=("Fix",),
+            ),
+            Block(
+                "Bug 3, see it fail, without any red",
+                LSTM,
+                (START, "Symptom", "Predict", "Reproduce", "Root cause", "Fix"),
+                predict=("Symptom",),
+                late=("Reproduce",),
+            ),
+            Block(
+                "A repair that only runs, and the guard",
+                LSTM,
+                (Part("Repairs that run", "wrong-one-sequence", "the first, `OneStep`"), "Guard"),
+            ),
+            Block("Closing: one sentence from everybody", minutes=3),
+        ),
+    ),
+    Plan(
+        "Half a day",
+        210,
+        (
+            Block("Opening: the story", minutes=3),
+            Block(
+                "Meet the clip",
+                CLIP,
+                (START, "One clip, played", "Five axes", "Which sixteen frames?", "Short clips"),
+                predict=("Five axes", "Short clips"),
+                late=("Which sixteen frames?",),
+            ),
+            Block(
+                "Bug 1, see it fail",
+                PERMUTE,
+                (START, "Symptom", "Predict", "Reproduce", "Localise", "Root cause", "Fix"),
+                predict=("Predict",),
+                late=("Localise",),
+            ),
+            Block(
+                "Repairs that run, and the proof",
+                PERMUTE,
+                ("Repairs that run", "Prove"),
+                predict=("Repairs that run", "Prove"),
+                late=("Prove",),
+            ),
+            Block("The guard, and two tools that speak earlier", PERMUTE, ("Guard",)),
+            Block(
+                "The room works",
+                PERMUTE,
+                alone={"1 · Back from the pile": 8, "3 · One question": 3},
+                late=("3 · One question",),
+            ),
+            Block("Break", minutes=15),
+            Block(
+                "Bug 2, see it fail",
+                ACCESS,
+                (START, "Symptom", "Predict", "Localise", "Root cause"),
+                predict=("Predict",),
+                late=("Root cause",),
+            ),
+            Block(
+                "Repairs that run, and the guard",
+                ACCESS,
+                ("Fix", "Repairs that run", "Prove", "Guard", "The same function without a hook"),
+                predict=("Repairs that run",),
+                late=("The same function without a hook",),
+            ),
+            Block("The room works", ACCESS, alone={"2 · Find it elsewhere": 8}),
+            Block(
+                "Bug 3, see it fail, without any red",
+                LSTM,
+                (START, "Symptom", "Predict", "Reproduce", "Localise", "Root cause", "Fix"),
+                predict=("Symptom",),
+                late=("Localise",),
+            ),
+            Block(
+                "Repairs that run, the guard, and a right LSTM",
+                LSTM,
+                (
+                    "Repairs that run",
+                    Part("Prove", "setup-fit", "the squares"),
+                    "Guard",
+                    "When an LSTM is right",
+                ),
+                late=("When an LSTM is right", "Prove"),
+            ),
+            Block(
+                "The fixed model, up to the start of its training",
+                TRAIN,
+                (START, "Who may see whom", "The fixed model"),
+                late=("The fixed model",),
+            ),
+            Block("Break, while everybody's model trains", TRAIN, computes=("Train",), minutes=15),
+            Block(
+                "Did it learn, and was it earned?",
+                TRAIN,
+                ("The people kept aside", "Was it earned?"),
+                predict=("Was it earned?",),
+            ),
+            Block(
+                "Review: a hook that remembers",
+                REVIEW,
+                ("The pull request", Part("The hook that remembers", "finding-twice", "copies")),
+                late=("The hook that remembers",),
+            ),
+            Block(
+                "The checklist: everybody chooses a line for their own work",
+                REVIEW,
+                alone={"Before you merge a video model": 8},
+            ),
+            Block("Closing: one sentence from everybody", minutes=3),
+        ),
+    ),
+)
+
+
+def cells(lesson: str) -> Iterator[Cell]:
+    """The cells of a lesson in order, without hints and solutions; text is cut at headings."""
+    section = START
+    for cell in nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells:
+        if cell.cell_type == "code":
+            lines = sum(bool(line.strip()) for line in cell.source.splitlines())
+            yield Cell(section, cell.id, tuple(cell.metadata.get("tags", ())), lines=lines)
+            continue
+        text = re.sub(r"<details>.*?</details>", "", cell.source, flags=re.DOTALL)
+        for piece in re.split(r"^(?=###? )", text, flags=re.MULTILINE):
+            if heading := re.match(r"###? (.+)", piece):
+                section = heading[1]
+            yield Cell(section, words=len(piece.split()))
+
+
+def timings() -> dict[tuple[str, str], float]:
+    """Measured seconds by lesson and id of the cell."""
+    with TIMINGS.open(encoding="utf-8", newline="") as file:
+        return {
+            (row["notebook"], row["cell"]): float(row["seconds"]) for row in csv.DictReader(file)
+        }
+
+
+def measure() -> None:
+    """Execute every lesson in a fresh kernel and write the seconds of each code cell."""
+    rows = []
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        print(f"{path.stem} ...", flush=True)
+        notebook = nbformat.read(path, as_version=4)
+        execute(notebook, record_timing=True)
+        took = {cell.id: _seconds(cell) for cell in notebook.cells if cell.cell_type == "code"}
+        for cell in cells(path.stem):
+            if cell.id:
+                rows.append((path.stem, cell.section, cell.id, f"{took[cell.id]:.1f}"))
+    with TIMINGS.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("notebook", "section", "cell", "seconds"), *rows])
+
+
+def _seconds(cell: nbformat.NotebookNode) -> float:
+    began, ended = (
+        datetime.fromisoformat(cell.metadata.execution[f"iopub.status.{status}"])
+        for status in ("busy", "idle")
+    )
+    return (ended - began).total_seconds()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A block, worked out: its minutes, its measured seconds, and what leaving parts out saves."""
+
+    block: Block
+    minutes: float
+    seconds: float
+    saved: dict[str, int]
+
+
+def rows(plan: Plan, seconds: dict[tuple[str, str], float]) -> list[Row]:
+    """Work out every block of a plan.
+
+    A section needs those above it to have run, so a block computes every cell that comes before
+    its last one and that no earlier block has computed.
+
+    Raises:
+        ValueError: a section or tag is not in its lesson, or a cell has no time.
+    """
+    worked_out, ran = [], defaultdict(int)  # ran: how many cells of each lesson so far
+    for block in plan.blocks:
+        lesson = list(cells(block.lesson)) if block.lesson else []
+        parts = _parts(block, lesson)
+        begin = ran[block.lesson]
+        ends = [i + 1 for part in parts.values() for i in part if lesson[i].id]
+        ran[block.lesson] = end = max([begin, *ends])
+        try:
+            computing = sum(seconds[block.lesson, c.id] for c in lesson[begin:end] if c.id)
+        except KeyError as missing:
+            raise ValueError(f"{TIMINGS.name} lacks {missing}: measure again") from None
+        needs = {
+            name: sum(lesson[i].minutes for i in part) + PREDICT * (name in block.predict)
+            for name, part in parts.items()
+        } | block.alone
+        minutes = block.minutes or sum(needs.values()) + SLOW * computing / 60
+        saved = {name: round(needs[name]) for name in block.late}
+        worked_out.append(Row(block, minutes, computing, saved))
+    return worked_out
+
+
+def _parts(block: Block, lesson: list[Cell]) -> dict[str, list[int]]:
+    """The sections of a block by name, and the places of their cells in the lesson."""
+    parts = {}
+    for part in (*block.together, *block.alone, *block.computes):
+        name = _name(part)
+        parts[name] = [i for i, cell in enumerate(lesson) if cell.section == name]
+        if not parts[name]:
+            raise ValueError(f"{block.lesson} has no section {name!r}, named in {block.what!r}")
+        if isinstance(part, Part):
+            ends = [i for i in parts[name] if part.before in lesson[i].tags]
+            if not ends:
+                raise ValueError(f"{name!r} of {block.lesson} has no cell tagged {part.before}")
+            parts[name] = [i for i in parts[name] if i < ends[0]]
+    return parts
+
+
+def _name(part: str | Part) -> str:
+    return part.section if isinstance(part, Part) else part
+
+
+def table(plan: Plan, seconds: dict[tuple[str, str], float]) -> str:
+    """The timetable as Markdown, with what it adds up to and what it leaves out."""
+    worked_out = rows(plan, seconds)
+    lines = ["| start | min | what | late? leave out |", "|---|---|---|---|"]
+    # The clock is rounded, not the blocks: ten of them, each rounded up, would cost five minutes.
+    ends = [math.ceil(end) for end in accumulate(row.minutes for row in worked_out)]
+    for start, end, row in zip([0, *ends], ends, worked_out, strict=False):
+        late = "; ".join(f"{section} ({saved} min)" for section, saved in row.saved.items())
+        lines.append(f"| {_clock(start)} | {end - start} | {_what(row)} | {late} |")
+    lines.append(f"| {_clock(ends[-1])} | {plan.length - ends[-1]} | in reserve | |")
+    lines += ["", f"Left out of the {plan.length} minutes:", ""]
+    for lesson in dict.fromkeys(block.lesson for block in plan.blocks if block.lesson):
+        left = "; ".join(left_out(plan, lesson))
+        lines.append(f"- {_link(lesson)}: {left}")
+    return "\n".join(lines)
+
+
+def left_out(plan: Plan, lesson: str) -> list[str]:
+    """The sections of a lesson that a plan does not name."""
+    named = {
+        _name(part)
+        for block in plan.blocks
+        if block.lesson == lesson
+        for part in (*block.together, *block.alone, *block.computes)
+    }
+    sections = dict.fromkeys(cell.section for cell in cells(lesson))
+    return [section for section in sections if section not in {*named, START, "Exercise"}]
+
+
+def _what(row: Row) -> str:
+    block = row.block
+    shown = []
+    for part in block.together:
+        note = [part.note] if isinstance(part, Part) else []
+        note += ["vote"] if _name(part) in block.predict else []
+        shown.append(_name(part) + (f" *({'; '.join(note)})*" if note else ""))
+    shown += [f"{section} *(alone, {minutes} min)*" for section, minutes in block.alone.items()]
+    shown += [f"{section} *(by itself)*" for section in block.computes]
+    text = f"**{block.what}**"
+    if shown:
+        text += f"<br>{_link(block.lesson)}: {'; '.join(shown)}"
+    if row.seconds:
+        text += f"<br>computes {math.ceil(row.seconds)} s"
+    return text
+
+
+def _link(lesson: str) -> str:
+    return f"[{lesson[:2]}](../notebooks/{lesson}.ipynb)"
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60}:{minutes % 60:02}"
+
+
+def rates() -> str:
+    """What the minutes are made of, as Markdown."""
+    return f"""\
+- **Telling:** {WORDS} words a minute, an unhurried talk. You will tell the text rather than read it
+  out, and that takes no longer.
+- **Code:** {LINES} lines a minute: {60 // LINES} seconds to point at one and say what it is for.
+- **Looking:** {round(60 * LOOK)} seconds for each code cell: everybody runs it and looks.
+- **A vote:** {PREDICT} minutes: one in silence, one for the vote, one for two people's reasons.
+- **Computing:** the measured seconds, times {SLOW} for a slow laptop, with all that stands above
+  and was left out. The tables show them as measured.
+- **Working alone:** the minutes that the tables name. They are a guess.
+- **Reserve:** {RESERVE} minutes or more, for questions. A test fails when there are fewer."""
+
+
+def renewed(guide: str) -> str:
+    """The guide with its computed parts made anew, each between its two comments.
+
+    Raises:
+        ValueError: the guide has no place for one of them.
+    """
+    seconds = timings()
+    parts = {plan.name: table(plan, seconds) for plan in PLANS} | {"rates": rates()}
+    for name, text in parts.items():
+        begin, end = f"<!-- timetable: {name} -->", f"<!-- end: {name} -->"
+        before, found, rest = guide.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"{GUIDE.name} needs the two lines {begin} and {end}")
+        guide = f"{before}{begin}\n\n{text}\n\n{end}{after}"
+    return guide
+
+
+def write() -> None:
+    """Renew the timetables in the guide."""
+    text = renewed(GUIDE.read_text(encoding="utf-8"))
+    GUIDE.write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    commands = {"measure": measure, "write": write}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    commands[sys.argv[1]]()

@@ -1,0 +1,83 @@
+"""``python tests/answers.py`` writes docs/answers.md, from what the checks are tested against."""
+
+import contextlib
+import io
+import re
+
+import lessons
+from test_checks import CASES
+
+from r3d_helpers.classroom import checks, notebooks
+
+PAGE = notebooks.ROOT / "docs" / "answers.md"
+INTRODUCTION = """\
+# Answers, and what to ask
+
+For the moment when you stand behind somebody's shoulder and their screen says "Not yet". Find the
+words of the check on the left; on the right stands what they probably did and, where one helps, a
+question to ask them. Ask it and wait: the keyboard stays theirs. Numbers in a message may differ.
+
+The answers are those that the checks are tested against. `python tests/answers.py` writes this
+page; a test fails when it is out of date. What to do around the exercises, the
+[instructor's guide](instructor.md) says.
+"""
+
+
+def page():
+    """The whole page."""
+    parts = [INTRODUCTION]
+    for name in (*lessons.WITH_EXERCISES, *lessons.EXPERIMENTS, *lessons.PRACTICE):
+        cells = lessons.load(name).cells
+        title = cells[0].source.splitlines()[0].removeprefix("# ")
+        parts.append(f"## {title}\n\n[The lesson](../notebooks/{name}.ipynb)\n")
+        for index, cell in enumerate(cells):
+            last = cell.source.rstrip().rpartition("\n")[2]
+            if cell.cell_type != "code" or not (found := re.match(r"checks\.(\w+)\(", last)):
+                continue
+            above = [c.source for c in cells[:index] if re.search("^### ", c.source, re.MULTILINE)]
+            heading, _, task = above[-1][above[-1].index("### ") :].partition("\n\n")
+            write = quiz if found[1].startswith("quiz") else exercise
+            parts.append(f"{heading}\n\n{write(found[1], task)}")
+    return "\n".join(parts)
+
+
+def exercise(name, task):
+    """What a check asks for, and for each of its messages who gets it."""
+    told = {}
+    for answer, _, *about in CASES[name][2]:
+        if about:
+            told.setdefault(said(name, answer), []).extend(about)
+    asked = " ".join(getattr(checks, name).__doc__.split("\n\n")[0].replace("``", "`").split())
+    rows = [f"| {cell(message)} | {'<br>'.join(map(cell, who))} |" for message, who in told.items()]
+    return "\n".join(
+        [f"{asked}\n", "| not yet: | what they did, what to ask |", "|---|---|", *rows, ""]
+    )
+
+
+def quiz(name, task):
+    """The options of a quiz, and what the check says to each."""
+    question, _, options = " ".join(task.split()).partition(" a) ")
+    rows = []
+    for letter, option in zip("abcdef", re.split(r" · [b-f]\) ", options), strict=True):
+        right = letter in [answer.strip(" )").lower() for answer in CASES[name][0]]
+        mark = f"**{letter}, right**" if right else letter
+        rows.append(f"| {mark}: {cell(option)} | {cell(said(name, letter))} |")
+    return "\n".join([f"{question}\n", "| answer | the check says |", "|---|---|", *rows, ""])
+
+
+def said(name, answer):
+    """What a check prints, without its first words."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        getattr(checks, name)(answer)
+    return re.sub(r"^(Not yet|Right): ", "", out.getvalue().strip())
+
+
+def cell(text):
+    """Text for a cell of a table: outside of code, a star is a star."""
+    parts = text.replace("|", r"\|").split("`")
+    parts[::2] = [re.sub(r"([*<_])", r"\\\1", part) for part in parts[::2]]
+    return "`".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8", newline="\n")
