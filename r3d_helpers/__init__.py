@@ -8,7 +8,7 @@ import importlib
 
 from . import _torchvision
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 _SUBMODULES = (
     "augment",

@@ -1,0 +1,217 @@
+"""Pages for teachers and maintainers, and the template: what they state is run or looked up."""
+
+import ast
+import inspect
+import math
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import lessons
+import nbformat
+import pytest
+import test_notebooks
+import torch
+from einops import rearrange
+from torch import nn
+from torchvision.models import resnet18
+from torchvision.models.video import r3d_18
+
+import r3d_helpers
+from r3d_helpers import R3DEmotion, sampler
+from r3d_helpers.classroom import checks
+from r3d_helpers.model import STAGES
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [*DOCS.glob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+SHEET = (DOCS / "cheat-sheet.md").read_text()
+MAINTAINERS = (DOCS / "maintainers.md").read_text()
+TEMPLATE = DOCS / "template.ipynb"
+NAME = "../docs/template"  # as `lessons` counts from notebooks/
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+# The cheat sheet
+
+SIZES = {"B": 2, "T": 5, "C": 3, "H": 16, "W": 24, "N": 2 * 5, "F": 7}
+NAMES = {
+    "R3DEmotion": R3DEmotion,
+    "nn": nn,
+    "r3d_18": r3d_18,
+    "rearrange": rearrange,
+    "resnet18": resnet18,
+    "sampler": sampler,
+    **SIZES,
+}
+
+
+def table(heading):
+    """The rows of the table below a heading of the cheat sheet."""
+    section = SHEET.partition(f"\n## {heading}")[2].partition("\n## ")[0]
+    rows = [line[2:-2].split(" | ") for line in section.splitlines() if line.startswith("|")]
+    return rows[2:]
+
+
+def code(cell):
+    """The first piece of code in a cell."""
+    return re.search(r"`(.+?)`", cell).group(1)
+
+
+def value(cell, **names):
+    """What that code is, ``[B, 7]`` in numbers."""
+    return eval(code(cell), NAMES | names)
+
+
+@pytest.mark.parametrize(("module", "takes", "gives"), table("Who wants which order"))
+def test_a_module_wants_the_order_on_the_sheet(module, takes, gives):
+    net = value(module).eval()
+
+    def answer(x):
+        with torch.no_grad():
+            out = net(x)
+        return out[0] if isinstance(net, nn.LSTM) else out
+
+    x = torch.rand(value(takes))
+    before = answer(x)
+    assert list(before.shape) == value(gives)
+    # Other orders may run, too. In this one, nobody's answer depends on another clip or picture.
+    axis = re.findall(r"\w", code(takes)).index("N" if "N" in code(takes) else "B")
+    x.select(axis, 0).zero_()
+    pairs = zip(before.unbind(axis), answer(x).unbind(axis), strict=True)
+    changed = [not old.allclose(new, atol=1e-6) for old, new in pairs]
+    assert changed == [True] + [False] * (len(changed) - 1)
+
+
+def test_the_ledger_is_what_r3d_18_computes():
+    rows = table("Sixteen frames of 112")
+    net = r3d_18().eval()
+    x = torch.rand(value(rows[0][2], B=1))  # [B, T, C, H, W]
+    found = {"permute": x.permute(0, 2, 1, 3, 4)}
+    with torch.no_grad():
+        x = found["permute"]
+        for name in STAGES:
+            x = found[name] = getattr(net, name)(x)
+        found["flatten"] = net.avgpool(x).flatten(1)
+    stated = {name: row for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    assert set(stated) == set(found)
+    for name, (_, axes, sizes) in stated.items():
+        assert value(sizes, B=1) == list(found[name].shape), name
+        assert len(value(axes)) == len(value(sizes)), name
+
+
+@pytest.mark.parametrize(("line", "gives", "does"), table("What a line does"))
+def test_a_line_moves_cuts_or_adds(line, gives, does):
+    dims = [SIZES[letter] for letter in "BTCHW"]
+    x = torch.arange(math.prod(dims)).view(dims)
+    out = value(line, x=x)
+    assert list(out.shape) == value(gives)
+    moved = x.permute(0, 2, 1, 3, 4)
+    if does.startswith("moves"):
+        assert out.equal(moved)
+    else:
+        assert does.startswith("adds" if out.ndim > x.ndim else "cuts")
+        assert out.flatten().equal(x.flatten())
+    assert ("scrambled" in does) == (out.shape == moved.shape and not out.equal(moved))
+
+
+@pytest.mark.parametrize(("rule", "of_5", "of_40"), table("Where frames are lost"))
+def test_a_rule_loses_the_frames_on_the_sheet(rule, of_5, of_40):
+    def lost(num_frames):
+        kept = torch.tensor(value(rule)(num_frames)).unique().tolist()
+        gone = sorted({*range(num_frames)} - {*kept})
+        if not gone:
+            return "none"
+        if gone[0] > kept[-1]:
+            return "the last" if len(gone) == 1 else f"the last {len(gone)}"
+        assert {b - a for a, b in pairwise(kept)} <= {2, 3}
+        return f"{len(gone)}, evenly spread"
+
+    assert (lost(5), lost(40)) == (of_5, of_40)
+
+
+# The template
+
+
+# What `test_notebooks` asks of one lesson; but the template has one exercise, not three.
+RULES = [
+    rule
+    for name, rule in vars(test_notebooks).items()
+    if name.startswith("test_") and [*inspect.signature(rule).parameters] == ["path"]
+]
+RULES.remove(test_notebooks.test_every_exercise_has_a_folded_solution_below)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_template_keeps_the_rules_of_a_lesson(rule):
+    rule(TEMPLATE)
+
+
+def test_the_bug_of_the_template_is_real():
+    space, errors = lessons.run(NAME)
+    assert set(errors) == {"symptom", "reproduce"}
+    for tag, error in errors.items():
+        assert "The size of tensor a (5) must match the size of tensor b (3)" in str(error)
+        assert lessons.stored_error(NAME, tag) == (type(error).__name__, str(error))
+    space["guard"](space["fixed"])
+    with pytest.raises(AssertionError, match="does not average to zero"):
+        space["guard"](space["over_people"])
+
+
+def test_the_exercise_of_the_template_has_a_stub_a_hint_and_a_solution(capsys):
+    ((tag, (stub, solution)),) = lessons.solutions(NAME).items()
+    assert lessons.stored_text(NAME, tag).startswith("Not attempted: ")
+    assert any("<summary>Hint</summary>" in cell.source for cell in lessons.load(NAME).cells)
+    exec(f"{solution}\n{stub.splitlines()[-1]}", {"checks": checks})
+    assert capsys.readouterr().out.startswith("Right: ")
+
+
+# The page for maintainers
+
+
+def test_every_test_on_the_page_exists():
+    named = re.findall(r"`(test_\w+)\.(test_\w+)`", MAINTAINERS)
+    assert named
+    for module, test in named:
+        tree = ast.parse((ROOT / "tests" / f"{module}.py").read_text())
+        assert test in {getattr(node, "name", None) for node in tree.body}, f"{module}.{test}"
+
+
+def test_every_file_of_tests_is_on_the_page():
+    named = set(re.findall(r"`(test_\w+)[.`]", MAINTAINERS))
+    files = {path.stem for path in (ROOT / "tests").glob("test_*.py")}
+    assert named == files
+
+
+def test_the_script_on_the_page_makes_a_notebook(tmp_path, monkeypatch):
+    (script,) = re.findall(r"```python\n(.+?)```", MAINTAINERS, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(inspect.cleandoc(script), {})
+    made = nbformat.read("11_my_lesson.ipynb", as_version=4)
+    assert test_notebooks.problems(made) == []
+
+
+# Versions and commands
+
+
+def test_the_newest_version_is_that_of_the_package():
+    newest, *_ = re.findall(r"^## (\d\S+) · ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest == r3d_helpers.__version__
+
+
+def test_readme_installs_the_tested_pair():
+    tested = (ROOT / "constraints.txt").read_text().splitlines()
+    named = re.findall(r"\b[\w-]+==[\d.]+", (ROOT / "README.md").read_text())
+    assert {pin.partition("==")[0] for pin in named} == {"torch", "torchvision"}
+    assert set(named) <= set(tested)
+
+
+def test_every_command_on_the_pages_is_one():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for page in PAGES:
+        assert set(re.findall(r"\bmake ([a-z]+)`", page.read_text())) <= set(targets), page
