@@ -1,12 +1,16 @@
 """What nbval does not see: stale, unexecuted, machine-dependent or heavy notebooks."""
 
+import base64
 import copy
+import io
 import json
 import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 from r3d_helpers.classroom import notebooks
 
@@ -94,6 +98,19 @@ def test_every_figure_is_described_in_the_prose(path):
         if any("image/png" in output.get("data", {}) for output in cell.get("outputs", ())):
             following = "".join(c.source for c in cells[index + 1 : index + 4])
             assert re.search(r"\*The (first )?figure", following), cell.source
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_figures_are_grey_but_for_the_frames_of_videos(path):
+    for cell in code_cells(load(path)):
+        for output in cell.outputs:
+            if "image/png" not in output.get("data", {}) or re.search(
+                r"film_strip|heat", cell.source
+            ):
+                continue
+            picture = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+            pixels = np.asarray(picture.convert("RGB"), int)
+            assert np.ptp(pixels, axis=2).max() <= 2, cell.source  # red, green and blue alike
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from torch import nn
 
 from r3d_helpers import explain, video
@@ -94,3 +95,40 @@ def test_heat_of_a_video_with_a_single_frame_is_drawn(tmp_path):
     figure = plots.heat(clip[:1], {"stem": torch.zeros(1, 8, 8)}, title="Still")
     assert len(figure.axes) == 2
     assert drawn(figure).shape[2] == 4
+
+
+EPOCHS = [
+    {"epoch": n, "train_loss": 2 - n / 4, "val_loss": 2 - n / 5, "val_uar": n / 4}
+    for n in (1, 2, 3)
+]
+FIGURES = {
+    "curves": lambda: plots.curves(EPOCHS, chance=0.3),
+    "bars": lambda: plots.bars({"one": 0.4, "two": 0.7}, chance=0.3, title="Bars"),
+    "gates": lambda: plots.gates({"a layer": torch.rand(8)}),
+    "sizes": lambda: plots.sizes({name: {"stem": 1, "layer1": 0.5} for name in "abcd"}),
+    "spread": lambda: plots.spread({"a": [0.4, 0.5], "b": [0.6, 0.5]}, chance=0.3, title="Runs"),
+    "front": lambda: plots.front(
+        {"a": (1, [0.4, 0.5]), "b": (2, [0.3, 0.4])}, cost="seconds", title="Front"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_what_is_drawn_stands_out_from_the_paper(name):
+    figure = FIGURES[name]()
+    for axis in figure.axes:
+        marks = [line.get_color() for line in axis.lines]
+        marks += [bar.get_facecolor() for bar in axis.patches] + [t.get_color() for t in axis.texts]
+        assert marks
+        for colour in marks:
+            red, green, blue = to_rgb(colour)
+            assert red == green == blue
+            luminance = ((red + 0.055) / 1.055) ** 2.4 if red > 0.04 else red / 12.92
+            assert 1.05 / (luminance + 0.05) >= 3  # WCAG's contrast for graphics
+
+
+def test_lines_of_a_figure_differ_in_more_than_their_shade():
+    for name in ("curves", "sizes"):
+        for axis in FIGURES[name]().axes:
+            styles = [(line.get_linestyle(), line.get_marker()) for line in axis.lines]
+            assert len(set(styles)) == len(styles)

@@ -166,7 +166,7 @@ def spread(values: Mapping[str, Sequence[float]], *, chance: float, title: str) 
     width = max(6, 0.95 * len(names))
     figure, axis = plt.subplots(figsize=(width, 3.4), layout="constrained")
     for scores in zip(*values.values(), strict=True):
-        axis.plot(names, scores, "o-", color="0.6", linewidth=0.8)
+        axis.plot(names, scores, "o-", color="0.55", linewidth=0.8)
     axis.plot(names, [sum(v) / len(v) for v in values.values()], "_", color="0", markersize=40)
     axis.axhline(chance, color="0.1", linestyle=":", label="chance")
     axis.margins(x=0.3 if len(names) < 4 else 0.1)
