@@ -55,9 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m r3d_helpers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    commands.add_parser("doctor", help="check this machine and say what to mend").set_defaults(
-        run=lambda _: doctor.main()
-    )
+    add = commands.add_parser("doctor", help="check this machine and say what to mend")
+    add.add_argument("--room", action="store_true", help="for a course: one line, also on Jupyter")
+    add.set_defaults(run=lambda args: doctor.room() if args.room else doctor.main())
 
     add = commands.add_parser("faces", help="draw the sample videos again, frame for frame")
     add.add_argument("--out", type=Path, default=doctor.SAMPLES, help="folder (%(default)s)")

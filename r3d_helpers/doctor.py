@@ -8,8 +8,10 @@ import importlib
 import importlib.metadata
 import os
 import shutil
+import socket
 import sys
 import tempfile
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +33,14 @@ PACKAGES = (
     "tqdm",
 )
 FREE_GB = 3.0  # a run's checkpoints take about 1 GB, and their successors are written beside them
-SAMPLES = Path(__file__).parents[1] / "data_samples"
-INSTALL = "install again with `make setup`, or `pip install -c constraints.txt -e .[test]`"
+MEMORY_GB = 2.0  # the kernels of lessons 00 to 03 took 1.5 GB at most
+HOME = Path(__file__).parents[1]
+SAMPLES = HOME / "data_samples"
+INSTALL = (
+    "delete `.venv` and run `start.py` again"
+    if (HOME / "start.py").exists()  # unpacked from a workshop's zip
+    else "install again with `make setup`, or `pip install -c constraints.txt -e .[test]`"
+)
 
 
 @dataclass(frozen=True)
@@ -70,10 +78,24 @@ def checks() -> list[Check]:
 
 def summary() -> str:
     """Say in one line whether all is well, or name what is not."""
-    failed = [check for check in checks() if not check.ok]
-    if not failed:
-        return "This machine is ready."
-    return "Not ready. " + " ".join(f"{check.name}: {check.detail}." for check in failed)
+    return _trouble(checks()) or "This machine is ready."
+
+
+def room() -> int:
+    """Say in one line whether a course can begin on this machine; the exit status is 1 if not."""
+    results = [
+        *checks(),
+        _run("memory", _memory),
+        _run("port", _port),
+        _run("kernel", _kernel),
+        _run("browser", _browser),
+    ]
+    found = {check.name: check.detail for check in results}
+    said = ("samples", "disk", "memory", "video", "port", "kernel", "browser")
+    ready = f"Ready: Python {found['Python']}, torch {found['torch']}, "
+    line = _trouble(results)
+    print(line or ready + ", ".join(found[name] for name in said))
+    return 1 if line else 0
 
 
 def main() -> int:
@@ -84,6 +106,12 @@ def main() -> int:
     failed = sum(not check.ok for check in results)
     print("This machine is ready." if not failed else f"{failed} of {len(results)} checks failed.")
     return 1 if failed else 0
+
+
+def _trouble(results: list[Check]) -> str:
+    """What failed, in one line; empty where nothing did."""
+    failed = [f"{check.name}: {check.detail}." for check in results if not check.ok]
+    return " ".join(["Not ready.", *failed]) if failed else ""
 
 
 def _run(name: str, check: Callable[[], str]) -> Check:
@@ -172,3 +200,53 @@ def _disk() -> str:
     if free < FREE_GB:
         raise Trouble(f"{free:.1f} GB free; training needs {FREE_GB:.0f} GB: make room")
     return f"{free:.0f} GB free"
+
+
+def _memory() -> str:
+    import psutil
+
+    free = psutil.virtual_memory().available / 1e9
+    if free < MEMORY_GB:
+        raise Trouble(
+            f"{free:.1f} GB of memory free; a lesson needs {MEMORY_GB:.0f} GB: close other programs"
+        )
+    return f"{free:.0f} GB of memory free"
+
+
+def _port() -> str:
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=5).close()
+    except OSError as error:
+        raise Trouble(
+            f"programs cannot talk to each other on 127.0.0.1 ({error}), as Jupyter does: "
+            "allow Python in the firewall"
+        ) from error
+    return "a port can be opened for Jupyter"
+
+
+def _kernel() -> str:
+    from jupyter_client.manager import run_kernel
+
+    printed = []
+    with run_kernel(startup_timeout=20, extra_arguments=["--log-level=40"]) as client:
+        client.execute_interactive(
+            "import sys; print(sys.prefix)",
+            timeout=10,
+            output_hook=lambda message: printed.append(message["content"].get("text", "")),
+        )
+    prefix = "".join(printed).strip()
+    if prefix != sys.prefix:
+        raise Trouble(
+            f"Jupyter starts another Python, {prefix or 'which does not answer'}; "
+            "remove that kernel: `jupyter kernelspec remove python3`"
+        )
+    return "a kernel starts and answers"
+
+
+def _browser() -> str:
+    try:
+        webbrowser.get()
+    except webbrowser.Error:  # on a server, say; any browser that reaches the address will do
+        return "no browser found: open the address that JupyterLab prints"
+    return "a browser opens"

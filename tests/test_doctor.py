@@ -1,9 +1,11 @@
 """`doctor`: whatever is wrong with the machine, a report comes, with the remedy."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,6 +100,71 @@ def test_a_codec_that_loses_frames_is_reported(monkeypatch):
 def test_the_summary_names_what_failed(monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
     assert doctor.summary().startswith("Not ready. disk: 0.0 GB free")
+
+
+def test_a_room_reads_one_line():
+    result = python("from r3d_helpers.__main__ import main; sys.exit(main(['doctor', '--room']))")
+    assert result.returncode == 0, result.stdout
+    (line,) = result.stdout.splitlines()
+    assert line.startswith(f"Ready: Python {'.'.join(map(str, sys.version_info[:3]))}, torch 2.")
+    for words in ("840 videos", "GB free", "GB of memory", "a port can", "a kernel starts"):
+        assert words in line
+
+
+def not_ready(capsys):
+    """What `doctor --room` says in its one line of a machine that is not ready."""
+    assert doctor.room() == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("Not ready. ")
+    return line.removeprefix("Not ready. ")
+
+
+def test_a_room_needs_memory(monkeypatch, capsys):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1.4e9))
+    wanted = "memory: 1.4 GB of memory free; a lesson needs 2 GB: close other programs."
+    assert not_ready(capsys) == wanted
+
+
+def test_a_room_needs_a_port(monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("socket.create_server", refuse)
+    line = not_ready(capsys)
+    assert line.startswith("port: programs cannot talk to each other on 127.0.0.1")
+    assert "Permission denied" in line
+    assert "firewall" in line
+
+
+def test_a_room_needs_the_kernel_of_this_python(monkeypatch, capsys):
+    kernels = sys.prefix
+    monkeypatch.setattr(sys, "prefix", "elsewhere")
+    assert not_ready(capsys).startswith(f"kernel: Jupyter starts another Python, {kernels}; remove")
+
+
+def test_a_room_needs_a_kernel_that_lives(monkeypatch, capsys, tmp_path):
+    folder = tmp_path / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    about = {"argv": [sys.executable, "-c", "pass"], "display_name": "dead", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(about))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    line = not_ready(capsys)
+    assert line.startswith("kernel: RuntimeError: Kernel died")
+    assert "make setup" in line
+
+
+def test_a_room_without_a_browser_says_so(monkeypatch, capsys):
+    def none():
+        raise webbrowser.Error
+
+    monkeypatch.setattr(webbrowser, "get", none)
+    assert doctor.room() == 0
+    assert "no browser found: open the address" in capsys.readouterr().out
+
+
+def test_a_room_needs_what_every_machine_needs(monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert not_ready(capsys).startswith("disk: 0.0 GB free")
 
 
 def test_a_cuda_torchvision_beside_a_cpu_torch_is_repaired():
