@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab refresh
+.PHONY: help setup run test lab book workshop timings refresh
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
-run: setup ## execute the notebooks in order on the shipped samples; pages in build/
+run: setup ## execute the notebooks in order on the shipped samples, and make the book of them
 	@$(BIN)/python -m r3d_helpers.classroom.notebooks run
 
 test: setup ## run all tests; every notebook is one
@@ -29,6 +29,16 @@ test: setup ## run all tests; every notebook is one
 lab: setup ## open JupyterLab on a copy of the notebooks, playground/, that is yours to edit
 	@mkdir -p playground && cp -n notebooks/*.ipynb playground/ || true
 	@$(BIN)/jupyter lab playground
+
+book: setup ## make the book of the notebooks as they are stored: build/book/index.html
+	@$(BIN)/python -m r3d_helpers.classroom.book
+
+workshop: setup ## pack what a room without network needs, build/workshop.zip, and prove it
+	@$(BIN)/python -m r3d_helpers.classroom.workshop
+
+timings: setup ## measure the cells again, and write the timetables of the instructor's guide
+	@$(BIN)/python -m r3d_helpers.classroom.timetable measure
+	@$(BIN)/python -m r3d_helpers.classroom.timetable write
 
 refresh: setup ## execute the notebooks in place, for a commit
 	@$(BIN)/python -m r3d_helpers.classroom.notebooks refresh
