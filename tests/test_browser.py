@@ -1,0 +1,157 @@
+"""Every lesson in a real JupyterLab and a real browser: Run All, then move all that moves.
+
+nbval has the numbers compared, on full runs. Here it matters what a learner meets on the screen, so
+there are half the samples, and training is cut short: an epoch of 64 clips, five steps of a linear
+classifier (`lab.SHORT`). What the lessons then print of scores is not looked at.
+"""
+
+import re
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import lab
+import nbformat
+import pytest
+
+from r3d_helpers.classroom import notebooks, widgets
+
+PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
+VIDEO = notebooks.ROOT / "data_samples/Actor_32/02-01-08-01-01-01-32.mp4"
+EXPLORERS = {explorer.__name__ for explorer in widgets._Explorer.__subclasses__()}
+
+EXPLORER = ".widget-vbox:has(> .widget-image)"
+# What an image shows, whatever its address; nothing while it is loaded.
+PIXELS = """image => {
+    if (!image.complete) return null;
+    const [width, height] = [image.naturalWidth, image.naturalHeight];
+    const canvas = Object.assign(document.createElement('canvas'), {width, height});
+    canvas.getContext('2d').drawImage(image, 0, 0);
+    return canvas.toDataURL();
+}"""
+CHANGED = f"([image, before]) => ![null, before].includes(({PIXELS})(image))"
+
+
+@pytest.fixture(scope="module")
+def server(chromium):  # none without a browser
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
+        lab.serve(Path(home)) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
+def lesson(request, chromium, server):
+    lesson = lab.Lesson(chromium, *server, request.param.stem)
+    yield lesson
+    lesson.close()
+
+
+def errors(cells):
+    """The names of its errors, by cell."""
+    found = {c["id"]: [o["ename"] for o in c["outputs"] if "ename" in o] for c in cells}
+    return {cell: names for cell, names in found.items() if names}
+
+
+def figures(cells):
+    return [o for c in cells for o in c["outputs"] if "image/png" in o.get("data", {})]
+
+
+def explorers(cells):
+    """The names of the explorers that are shown, in order."""
+    data = [o["data"] for c in cells for o in c["outputs"] if "data" in o]
+    names = ["".join(d["text/plain"]).split("(")[0] for d in data if notebooks.WIDGET_VIEW in d]
+    return [name for name in names if name in EXPLORERS]
+
+
+def test_run_all_shows_the_expected_errors_and_no_other(lesson):
+    cells = lesson.cells()
+    assert errors(cells) == errors(lesson.stored)
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    assert lesson.page.locator(".jp-Dialog").count() == 0
+    assert lesson.complaints == []
+
+
+def test_tracebacks_are_red_and_figures_are_seen(lesson):
+    names = [name for names in errors(lesson.stored).values() for name in names]
+    printed = lesson.page.locator("[data-mime-type='application/vnd.jupyter.stderr']")
+    tracebacks = printed.filter(has_text="Traceback (most recent call last)").all()
+    for traceback, name in zip(tracebacks, names, strict=True):
+        assert name in traceback.text_content()
+        colour = traceback.evaluate("element => getComputedStyle(element).backgroundColor")
+        red, green, blue = map(int, re.findall(r"\d+", colour)[:3])
+        assert red > max(green, blue)
+    pictures = lesson.page.locator(".jp-RenderedImage img")
+    assert pictures.count() == len(figures(lesson.stored))
+    assert all(pictures.evaluate_all("images => images.map(image => image.naturalWidth > 0)"))
+
+
+def test_every_control_answers_to_keyboard_and_mouse(lesson):
+    shown = lesson.page.locator(EXPLORER)
+    assert shown.count() == len(explorers(lesson.stored))
+    for explorer in shown.all():
+        cell = lesson.page.locator(".jp-CodeCell").filter(has=explorer)
+        sliders = explorer.get_by_role("slider").all()
+        for control in [*explorer.locator("select, button").all(), *sliders]:
+            cell.focus()
+            tab_to(control)
+            with changing(explorer):
+                move(control)
+        for slider in sliders:
+            with changing(explorer):
+                click_other_end(slider)
+    assert lesson.complaints == []
+
+
+def test_every_explorer_is_met_in_a_lesson():
+    lessons = [lab.code_cells(nbformat.read(path, as_version=4)) for path in PATHS]
+    assert {name for cells in lessons for name in explorers(cells)} == EXPLORERS
+
+
+@contextmanager
+def changing(explorer):
+    """What is done inside must change the explorer's text and its picture."""
+    from playwright.sync_api import expect
+
+    text, picture = explorer.locator(".widget-html-content"), explorer.locator(".widget-image")
+    words, pixels = text.text_content(), picture.evaluate(PIXELS)
+    yield
+    expect(text).not_to_have_text(words, timeout=120_000)
+    explorer.page.wait_for_function(lab.IDLE)
+    explorer.page.wait_for_function(CHANGED, arg=[picture.element_handle(), pixels])
+
+
+def tab_to(control):
+    for _ in range(4):  # past the cell's own button and a slider's number
+        control.page.keyboard.press("Tab")
+        if control.evaluate("element => element === document.activeElement"):
+            return
+    pytest.fail(f"the Tab key does not lead to {control}")
+
+
+def move(control):
+    """With the keyboard: a slider to an end, a menu to the next entry; a button gets a video."""
+    press = control.page.keyboard.press
+    if control.get_attribute("role") == "slider":
+        for key in ("ArrowLeft", "Home") if at_end(control) else ("ArrowRight", "End"):
+            press(key)
+    elif control.evaluate("element => element.matches('select')"):
+        last = control.evaluate("menu => menu.selectedIndex === menu.length - 1")
+        for key in ("Space", "ArrowUp" if last else "ArrowDown", "Enter"):
+            press(key)
+    else:
+        with control.page.expect_file_chooser() as chooser:
+            press("Space")
+        chooser.value.set_files(VIDEO)
+
+
+def click_other_end(slider):
+    """With the mouse."""
+    track = slider.locator("xpath=ancestor::*[contains(@class, 'noUi-base')]")
+    end = track.bounding_box()["width"] - 1
+    track.click(position={"x": 1 if at_end(slider) else end, "y": 2})
+
+
+def at_end(slider):
+    return slider.get_attribute("aria-valuenow") == slider.get_attribute("aria-valuemax")
