@@ -63,6 +63,7 @@ notebooks/*
 docs/symptoms
 docs/cheat-sheet
 docs/api
+docs/access
 ```
 
 ```{toctree}

@@ -15,7 +15,8 @@ INTRODUCTION = """\
 
 For the moment when you stand behind somebody's shoulder and their screen says "Not yet". Find the
 words of the check on the left; on the right stands what they probably did and, where one helps, a
-question to ask them. Ask it and wait: the keyboard stays theirs. Numbers in a message may differ.
+question to ask them. Ask it and wait: the keyboard stays theirs. Numbers in a message may differ;
+where two rows differ in nothing else, the numbers tell them apart.
 
 The answers are those that the checks are tested against. `python tests/answers.py` writes this
 page; a test fails when it is out of date. What to do around the exercises, the

@@ -20,6 +20,7 @@ CHAPTERS = (
     "docs/api",
     "docs/instructor",
     "docs/maintainers",
+    "docs/access",
     "docs/ethics",
     "CHANGELOG",
 )

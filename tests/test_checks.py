@@ -300,6 +300,28 @@ CASES = {
                 "the videos of one moment?",
             ),
             (
+                lambda x, B, T: x.permute(1, 0, 2, 3).reshape(B, 7, T, 4, 6),
+                "is video 1, frame 0, channel 0",
+                "Moved first, split afterwards. What did the pile's first axis hold when you cut "
+                "it?",
+            ),
+            (
+                lambda x, B, T: x.permute(1, 0, 2, 3).view(B, 7, T, 4, 6),
+                "view size is not compatible",
+                "Moved first, split afterwards; `view` notices, `reshape` would not. What did the "
+                "pile's first axis hold when you cut it?",
+            ),
+            (
+                lambda x, B, T: x.unflatten(0, B, T),
+                "TypeError",
+                "A pair, in brackets: `(B, T)`.",
+            ),
+            (
+                lambda x, B, T: rearrange(x, "(b t) c h w -> b c t h w"),
+                "EinopsError",
+                "einops knows B·T only: tell it one of the two, `b=B`.",
+            ),
+            (
                 lambda x, B, T: x.view(B, T, 7, 4, 6),
                 "looks like [B, T, C, H, W]",
                 "Split, and stopped there. Which letters do you have now, and which are asked for?",

@@ -49,7 +49,8 @@ def test_every_cell_has_a_time_under_its_section(lesson):
 @pytest.mark.parametrize("name", PLANS)
 def test_a_vote_is_on_a_question_that_the_section_asks(name):
     for block in PLANS[name].blocks:
-        assert set(block.predict) <= {getattr(part, "section", part) for part in block.together}
+        together = {getattr(part, "section", part) for part in block.together}
+        assert {*block.predict, *block.told} <= together
         for section in block.predict:
             assert re.search(r"\*\*[^*]+[.?]\*\*", text_of(block.lesson, section)), section
 
@@ -68,7 +69,7 @@ def text_of(lesson, section):
     ],
 )
 def test_a_plan_cannot_name_what_is_not_there(change, complaint):
-    block = dataclasses.replace(PLANS["90 minutes"].blocks[2], **change, predict=(), late=())
+    block = dataclasses.replace(PLANS["90 minutes"].blocks[2], **change, predict={}, late=())
     with pytest.raises(ValueError, match=complaint):
         timetable.rows(timetable.Plan("wrong", 90, (block,)), timetable.timings())
 
@@ -87,6 +88,49 @@ def test_minutes_grow_with_the_seconds_of_all_cells_above():
     first = next(cell.id for cell in timetable.cells("01_bug_permute") if cell.id)
     slow = none | {("01_bug_permute", first): 600.0}
     assert total(plan, slow) == pytest.approx(total(plan, none) + timetable.SLOW * 10)
+
+
+def seconds_of(*blocks):
+    """The computing of lesson 01's blocks, where its very first cell takes a minute."""
+    seconds = dict.fromkeys(timetable.timings(), 0.0) | {("01_bug_permute", "cell-01"): 60.0}
+    plan = timetable.Plan("some", 90, tuple(blocks))
+    return [row.seconds for row in timetable.rows(plan, seconds)]
+
+
+def block(*together, **options):
+    return timetable.Block("x", "01_bug_permute", together, **options)
+
+
+def test_a_jump_runs_everything_above_once_more():
+    assert seconds_of(block(timetable.START), block("Symptom", "Predict", "Reproduce")) == [60, 0]
+    assert seconds_of(block(timetable.START), block("Reproduce")) == [60, 60]
+    assert seconds_of(block(timetable.START, "Reproduce", "Guard")) == [180]
+
+
+def test_what_is_told_takes_its_minutes_and_does_not_run():
+    told = block(timetable.START, told={timetable.START: 2})
+    assert seconds_of(told, block("Symptom")) == [0, 60]
+    assert total(timetable.Plan("told", 90, (told,)), timetable.timings()) == 2
+
+
+def test_an_exercise_is_reached_without_a_jump():
+    alone = block(alone={"1 · Back from the pile": 9})
+    assert seconds_of(block(timetable.START), alone, block("Symptom")) == [60, 0, 0]
+
+
+EXERCISES = {
+    (block.lesson, name) for p in timetable.PLANS for block in p.blocks for name in block.alone
+}
+
+
+@pytest.mark.parametrize(("lesson", "section"), sorted(EXERCISES))
+def test_an_exercise_needs_only_the_beginning_of_its_lesson(lesson, section):
+    wanted = {c.id for c in timetable.cells(lesson) if c.section in (timetable.START, section)}
+    space = {"__name__": "__main__"}
+    with contextlib.chdir(notebooks.NOTEBOOKS):
+        for cell in lessons.load(lesson).cells:
+            if cell.cell_type == "code" and cell.id in wanted:
+                exec(cell.source, space)
 
 
 def test_a_section_up_to_a_tag_ends_in_front_of_it():
@@ -109,6 +153,16 @@ def test_every_lesson_has_its_paragraph_and_every_bug_its_take_home():
         assert ("**Take home.**" in part and "<summary>Solution</summary>" in part) == (
             path.stem < "06"
         )
+
+
+def test_every_block_of_the_90_minutes_is_described_with_its_vote():
+    described = GUIDE.partition("\n### Block by block\n")[2].partition("\n## ")[0]
+    _, *parts = re.split(r"^\*\*(.+)\.\*\*", described, flags=re.MULTILINE)
+    _, *planned = PLANS["90 minutes"].blocks
+    assert parts[::2] == [block.what.partition(":")[0] for block in planned]
+    for block, text in zip(planned, parts[1::2], strict=True):
+        options = re.search(r"^\|.*\*\*[a-d]", text, re.MULTILINE)
+        assert bool(options) == bool(block.predict), block.what
 
 
 def blocks(kind, text):

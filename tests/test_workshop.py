@@ -1,6 +1,7 @@
 """The zip for a room without a network: what is in it, and what its start.py says."""
 
 import ast
+import contextlib
 import ensurepip
 import os
 import re
@@ -64,6 +65,26 @@ def test_a_solution_goes_wherever_it_stands():
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
     workshop.without_solutions(notebook)
     assert notebook.cells[0].source.split() == f"before {hint} between".split()
+
+
+def test_every_exercise_to_take_home_is_there_and_runs(tree):
+    guide = (workshop.ROOT / "docs" / "instructor.md").read_text(encoding="utf-8")
+    notebook = nbformat.read(tree / "notebooks" / "take_home.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert prose(notebook).count("**Take home.**") == guide.count("\n**Take home.**") == 6
+    assert len(code_cells(notebook)) == 6
+    for part in re.split(r"^### ", guide, flags=re.MULTILINE):
+        if "\n**Take home.**" in part:
+            assert f"\n## {part.splitlines()[0]}\n\n**Take home.**" in f"\n{prose(notebook)}"
+            _, *hidden = re.findall(r"^```\w+\n(.*?)^```$", part, re.DOTALL | re.MULTILINE)
+            for text in hidden:  # what it prints, the solution, what that prints
+                assert text not in "\n".join(cell.source for cell in notebook.cells)
+    assert "Solution" not in prose(notebook)
+    space = {"__name__": "__main__"}
+    with contextlib.chdir(tree / "notebooks"):
+        for cell in code_cells(notebook):
+            exec(cell.source, space)
 
 
 def test_links_of_the_lessons_lead_somewhere(tree):

@@ -26,6 +26,7 @@ WORDS = 140  # a minute: an unhurried talk; telling takes no longer than reading
 LINES = 15  # of code a minute: four seconds to point at one and say what it is for
 LOOK = 1 / 6  # minutes for each code cell: everybody runs it and looks at what it shows
 PREDICT = 3  # minutes: one in silence, one for the vote, one for what people thought
+QUICK = 1  # minute: hands up at once, where the answer stands on the screen
 RESERVE = 5  # minutes that a timetable must leave free, for questions
 
 START = "Start"  # what stands above a lesson's first heading
@@ -63,7 +64,8 @@ class Block:
     what: str
     lesson: str = ""
     together: tuple[str | Part, ...] = ()
-    predict: tuple[str, ...] = ()  # which of them begin with a vote
+    predict: dict[str, int] = field(default_factory=dict)  # which have a vote, and its minutes
+    told: dict[str, int] = field(default_factory=dict)  # which are told, not run, in how many
     alone: dict[str, int] = field(default_factory=dict)  # exercises, and minutes for each
     computes: tuple[str, ...] = ()  # sections that run by themselves, during a break
     late: tuple[str, ...] = ()  # what to leave out when you are late
@@ -98,9 +100,9 @@ PLANS = (
             Block(
                 "Bug 1, see it fail",
                 PERMUTE,
-                (START, "Symptom", "Predict", "Reproduce", "Root cause", "Fix"),
-                predict=("Predict",),
-                late=("Reproduce",),
+                (START, "Symptom", "Predict", "Reproduce", "Localise", "Root cause", "Fix"),
+                predict={"Predict": PREDICT},
+                late=("Localise",),
             ),
             Block(
                 "A repair that only runs, and the guard",
@@ -109,36 +111,37 @@ PLANS = (
                     Part("Repairs that run", "wrong-pictures", "the first, `view`"),
                     Part("Guard", "guard-listen", "the test"),
                 ),
-                predict=("Repairs that run",),
+                predict={"Repairs that run": PREDICT},
             ),
-            Block("The room works", PERMUTE, alone={"1 · Back from the pile": 8}),
+            Block("The room works", PERMUTE, alone={"1 · Back from the pile": 9}),
             Block(
                 "Bug 2, see it fail",
                 ACCESS,
-                (START, "Symptom", "Predict", "Localise", "Root cause"),
-                predict=("Predict",),
-                late=("Localise", "Root cause"),
+                (START, "Symptom", "Predict", "Reproduce", "Localise"),
+                predict={"Predict": QUICK},
+                late=("Reproduce",),
             ),
             Block(
                 "Repairs that only run, and the guard",
                 ACCESS,
-                ("Fix", "Repairs that run", "Guard"),
-                predict=("Repairs that run",),
-                late=("Fix",),
+                ("Fix", "Repairs that run", "Prove", "Guard"),
+                told={"Fix": 2, "Prove": 1},
+                predict={"Repairs that run": PREDICT},
             ),
             Block(
                 "Bug 3, see it fail, without any red",
                 LSTM,
-                (START, "Symptom", "Predict", "Reproduce", "Root cause", "Fix"),
-                predict=("Symptom",),
-                late=("Reproduce",),
+                (START, "Symptom", "Predict", "Reproduce", "Localise", "Root cause", "Fix"),
+                predict={"Symptom": PREDICT},
+                late=("Localise",),
             ),
             Block(
                 "A repair that only runs, and the guard",
                 LSTM,
                 (Part("Repairs that run", "wrong-one-sequence", "the first, `OneStep`"), "Guard"),
+                late=("Repairs that run",),
             ),
-            Block("Closing: one sentence from everybody", minutes=3),
+            Block("Closing: one sentence from everybody", minutes=4),
         ),
     ),
     Plan(
@@ -150,21 +153,21 @@ PLANS = (
                 "Meet the clip",
                 CLIP,
                 (START, "One clip, played", "Five axes", "Which sixteen frames?", "Short clips"),
-                predict=("Five axes", "Short clips"),
+                predict={"Five axes": PREDICT, "Short clips": PREDICT},
                 late=("Which sixteen frames?",),
             ),
             Block(
                 "Bug 1, see it fail",
                 PERMUTE,
                 (START, "Symptom", "Predict", "Reproduce", "Localise", "Root cause", "Fix"),
-                predict=("Predict",),
+                predict={"Predict": PREDICT},
                 late=("Localise",),
             ),
             Block(
                 "Repairs that run, and the proof",
                 PERMUTE,
                 ("Repairs that run", "Prove"),
-                predict=("Repairs that run", "Prove"),
+                predict={"Repairs that run": PREDICT, "Prove": PREDICT},
                 late=("Prove",),
             ),
             Block("The guard, and two tools that speak earlier", PERMUTE, ("Guard",)),
@@ -179,14 +182,14 @@ PLANS = (
                 "Bug 2, see it fail",
                 ACCESS,
                 (START, "Symptom", "Predict", "Localise", "Root cause"),
-                predict=("Predict",),
+                predict={"Predict": QUICK},
                 late=("Root cause",),
             ),
             Block(
                 "Repairs that run, and the guard",
                 ACCESS,
                 ("Fix", "Repairs that run", "Prove", "Guard", "The same function without a hook"),
-                predict=("Repairs that run",),
+                predict={"Repairs that run": PREDICT},
                 late=("The same function without a hook",),
             ),
             Block("The room works", ACCESS, alone={"2 · Find it elsewhere": 8}),
@@ -194,7 +197,7 @@ PLANS = (
                 "Bug 3, see it fail, without any red",
                 LSTM,
                 (START, "Symptom", "Predict", "Reproduce", "Localise", "Root cause", "Fix"),
-                predict=("Symptom",),
+                predict={"Symptom": PREDICT},
                 late=("Localise",),
             ),
             Block(
@@ -219,7 +222,7 @@ PLANS = (
                 "Did it learn, and was it earned?",
                 TRAIN,
                 ("The people kept aside", "Was it earned?"),
-                predict=("Was it earned?",),
+                predict={"Was it earned?": PREDICT},
             ),
             Block(
                 "Review: a hook that remembers",
@@ -298,8 +301,9 @@ class Row:
 def rows(plan: Plan, seconds: dict[tuple[str, str], float]) -> list[Row]:
     """Work out every block of a plan.
 
-    A section needs those above it to have run, so a block computes every cell that comes before
-    its last one and that no earlier block has computed.
+    A section needs those above it to have run. Where some were left out, people choose Run All
+    Above, and it computes all that stands above, also what it has computed before. An exercise
+    needs its lesson's beginning only, and what is told does not run.
 
     Raises:
         ValueError: a section or tag is not in its lesson, or a cell has no time.
@@ -308,21 +312,38 @@ def rows(plan: Plan, seconds: dict[tuple[str, str], float]) -> list[Row]:
     for block in plan.blocks:
         lesson = list(cells(block.lesson)) if block.lesson else []
         parts = _parts(block, lesson)
-        begin = ran[block.lesson]
-        ends = [i + 1 for part in parts.values() for i in part if lesson[i].id]
-        ran[block.lesson] = end = max([begin, *ends])
         try:
-            computing = sum(seconds[block.lesson, c.id] for c in lesson[begin:end] if c.id)
+            costs = [seconds[block.lesson, cell.id] if cell.id else 0.0 for cell in lesson]
         except KeyError as missing:
             raise ValueError(f"{TIMINGS.name} lacks {missing}: measure again") from None
+        computing, ran[block.lesson] = _computing(block, parts, lesson, costs, ran[block.lesson])
         needs = {
-            name: sum(lesson[i].minutes for i in part) + PREDICT * (name in block.predict)
+            name: sum(lesson[i].minutes for i in part) + block.predict.get(name, 0)
             for name, part in parts.items()
-        } | block.alone
+        }
+        needs |= block.told | block.alone
         minutes = block.minutes or sum(needs.values()) + SLOW * computing / 60
         saved = {name: round(needs[name]) for name in block.late}
         worked_out.append(Row(block, minutes, computing, saved))
     return worked_out
+
+
+def _computing(
+    block: Block, parts: dict[str, list[int]], lesson: list[Cell], costs: list[float], ran: int
+) -> tuple[float, int]:
+    """A block's seconds, where the first ``ran`` cells have run; and how many have after it."""
+    computing = 0.0
+    for name, part in parts.items():
+        code = [i for i in part if lesson[i].id]
+        if name in block.alone:
+            computing += sum(costs[i] for i in code)
+        elif code and name not in block.told:
+            begin, end = code[0], code[-1] + 1
+            if any(cell.id for cell in lesson[ran:begin]):  # left out: a jump
+                computing += sum(costs[:begin])
+            computing += sum(costs[max(begin, ran) : end])
+            ran = max(end, ran)
+    return computing, ran
 
 
 def _parts(block: Block, lesson: list[Cell]) -> dict[str, list[int]]:
@@ -355,11 +376,15 @@ def table(plan: Plan, seconds: dict[tuple[str, str], float]) -> str:
         late = "; ".join(f"{section} ({saved} min)" for section, saved in row.saved.items())
         lines.append(f"| {_clock(start)} | {end - start} | {_what(row)} | {late} |")
     lines.append(f"| {_clock(ends[-1])} | {plan.length - ends[-1]} | in reserve | |")
-    lines += ["", f"Left out of the {plan.length} minutes:", ""]
+    ends_at = {row.block.lesson: end for end, row in zip(ends, worked_out, strict=True)}
+    leave = [f"{lesson[:2]} at {_clock(end)}" for lesson, end in ends_at.items() if lesson]
+    lines += ["", f"**Checkpoints:** you leave lesson {', '.join(leave)}."]
+    summary = f"Left out of the {plan.length} minutes"
+    lines += ["", f"<details><summary>{summary}</summary>", ""]
     for lesson in dict.fromkeys(block.lesson for block in plan.blocks if block.lesson):
         left = "; ".join(left_out(plan, lesson))
         lines.append(f"- {_link(lesson)}: {left}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "</details>"])
 
 
 def left_out(plan: Plan, lesson: str) -> list[str]:
@@ -379,9 +404,12 @@ def _what(row: Row) -> str:
     shown = []
     for part in block.together:
         note = [part.note] if isinstance(part, Part) else []
-        note += ["vote"] if _name(part) in block.predict else []
+        if minutes := block.predict.get(_name(part)):
+            note.append("quick vote" if minutes == QUICK else "vote")
+        if minutes := block.told.get(_name(part)):
+            note.append(f"told, {minutes} min")
         shown.append(_name(part) + (f" *({'; '.join(note)})*" if note else ""))
-    shown += [f"{section} *(alone, {minutes} min)*" for section, minutes in block.alone.items()]
+    shown += [f"{name} *(on their own, {minutes} min)*" for name, minutes in block.alone.items()]
     shown += [f"{section} *(by itself)*" for section in block.computes]
     text = f"**{block.what}**"
     if shown:
@@ -406,10 +434,12 @@ def rates() -> str:
   out, and that takes no longer.
 - **Code:** {LINES} lines a minute: {60 // LINES} seconds to point at one and say what it is for.
 - **Looking:** {round(60 * LOOK)} seconds for each code cell: everybody runs it and looks.
-- **A vote:** {PREDICT} minutes: one in silence, one for the vote, one for two people's reasons.
-- **Computing:** the measured seconds, times {SLOW} for a slow laptop, with all that stands above
-  and was left out. The tables show them as measured.
-- **Working alone:** the minutes that the tables name. They are a guess.
+- **A vote:** {PREDICT} minutes: one in silence, one for the vote, one for two people's reasons. A
+  quick vote: {QUICK} minute.
+- **Computing:** the measured seconds, times {SLOW} for a slow laptop. A jump counts in full, for it
+  runs everything above once more. The tables show the seconds as measured.
+- **Telling from the board, working on their own:** the minutes that the tables name. They are a
+  guess.
 - **Reserve:** {RESERVE} minutes or more, for questions. A test fails when there are fewer."""
 
 

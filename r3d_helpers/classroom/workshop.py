@@ -1,8 +1,8 @@
 """Pack a zip for a room with bad wifi, and prove that it installs and runs without a network.
 
 ``python -m r3d_helpers.classroom.workshop`` leaves ``build/workshop.zip``: the notebooks without
-outputs and solutions, the samples, the cheat sheet, this package, and the wheels of everything it
-needs. ``start.py`` in it does the rest on a learner's machine.
+outputs and solutions, the exercises to take home, the samples, the cheat sheet, this package, and
+the wheels of everything it needs. ``start.py`` in it does the rest on a learner's machine.
 """
 
 import argparse
@@ -62,15 +62,24 @@ You need Python 3.11 or newer, and no network.
 If it says "Not ready", it also says what to do. If that does not help, show the line to whoever
 gives the course.
 
-notebooks/            the lessons; what you change and run there is yours
-docs/cheat-sheet.md   axes on one page
-README.md             the whole project: commands for your own videos, a symptom index
+notebooks/                   the lessons; what you change and run there is yours
+notebooks/take_home.ipynb    a small program to mend for each of the lessons 00 to 05
+docs/cheat-sheet.md          axes on one page
+README.md                    the whole project: commands for your own videos, a symptom index
 
 To be rid of it, delete this folder: nothing is installed anywhere else. (JupyterLab keeps a few
 settings of its own in your home folder.)
 """
+TAKE_HOME = """\
+# Take home
+
+A small program for each lesson, to mend in your own time. Nothing checks the answer here: write a
+test that fails before and passes after. Whoever gave the course has solutions."""
 PROVED = "01_bug_permute"
 _SOLUTION = re.compile(r"<details>\s*<summary>\s*Solution\b.*?</details>\s*", re.DOTALL)
+_TAKE_HOME = re.compile(
+    r"^(\*\*Take home\.\*\*.+?)\n\n```python\n(.+?)\n```$", re.DOTALL | re.MULTILINE
+)
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 _PLATFORM = re.compile(r"(win|macosx_\d+_\d+|manylinux_2_\d+)_(amd64|arm64|aarch64|x86_64)")
 _NOWHERE = "http://127.0.0.1:9"
@@ -146,6 +155,17 @@ def without_solutions(notebook: NotebookNode) -> None:
     notebook.metadata.pop("widgets", None)
 
 
+def take_home(guide: str) -> NotebookNode:
+    """The exercises of the instructor's guide as a notebook, without what they print or answer."""
+    cells = [nbformat.v4.new_markdown_cell(TAKE_HOME)]
+    for part in re.split("^### ", guide, flags=re.MULTILINE):
+        if found := _TAKE_HOME.search(part):
+            task = f"## {part.splitlines()[0]}\n\n{found[1]}"
+            cells += [nbformat.v4.new_markdown_cell(task), nbformat.v4.new_code_cell(found[2])]
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
 def assemble(folder: Path) -> None:
     """Write everything but the wheels into ``folder``, which must not exist.
 
@@ -167,6 +187,8 @@ def assemble(folder: Path) -> None:
         notebook = nbformat.read(path, as_version=4)
         without_solutions(notebook)
         nbformat.write(notebook, folder / "notebooks" / path.name)
+    guide = (ROOT / "docs" / "instructor.md").read_text(encoding="utf-8")
+    nbformat.write(take_home(guide), folder / "notebooks" / "take_home.ipynb")
 
 
 def gather(target: Target, folder: Path) -> None:
