@@ -24,7 +24,7 @@ run: setup ## execute the notebooks in order on the shipped samples, and make th
 	@$(BIN)/python -m r3d_helpers.classroom.notebooks run
 
 test: setup ## run all tests; every notebook is one
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 lab: setup ## open JupyterLab on a copy of the notebooks, playground/, that is yours to edit
 	@mkdir -p playground && cp -n notebooks/*.ipynb playground/ || true

@@ -1,4 +1,4 @@
-"""A browser for the tests that look at pages as readers see them."""
+"""A browser for the tests that look at pages, and how two processes share the tests."""
 
 import os
 import shutil
@@ -13,6 +13,34 @@ PLACES = (  # of the usual installers on macOS and Windows, which put nothing on
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
+
+LONGEST = {"notebooks": 0, "tests/test_browser.py": 1, "tests/test_book.py": 2}
+
+# Processes that run tests side by side share the cores, and so do the kernels that they start.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
+
+
+def _group(name):
+    """What is run in one process: all notebooks, for later ones load what 04 trains; or a file."""
+    return "notebooks" if name.startswith("notebooks/") else name.partition("::")[0]
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: LONGEST.get(_group(item.nodeid), len(LONGEST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Share the groups between the processes of ``-n``."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _group(nodeid)
+
+    return Groups(config, log)
 
 
 def find_chromium():

@@ -141,8 +141,22 @@ def move(control):
         for key in ("Space", "ArrowUp" if last else "ArrowDown", "Enter"):
             press(key)
     else:
-        with control.page.expect_file_chooser() as chooser:
-            press("Space")
+        upload(control)
+
+
+def upload(button, tries=3):
+    """Open the file dialog with the Space bar, which a busy browser may miss, and give a video."""
+    from playwright.sync_api import TimeoutError
+
+    try:
+        with button.page.expect_file_chooser(timeout=20_000) as chooser:
+            button.page.keyboard.press("Space")
+    except TimeoutError:
+        if tries == 1:
+            raise
+        button.focus()
+        upload(button, tries - 1)
+    else:
         chooser.value.set_files(VIDEO)
 
 
