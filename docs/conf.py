@@ -3,7 +3,6 @@ README, pages and lessons are the same there and on a code host. Build it with `
 """
 
 import re
-import zipfile
 from pathlib import Path
 
 import nbformat
@@ -33,7 +32,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_preserve_defaults = True
-napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
@@ -45,7 +43,6 @@ html_show_sphinx = False
 html_copy_source = False
 html_domain_indices = False
 html_show_search_summary = False  # it is fetched, which a browser refuses for a file
-templates_path = []
 
 CONTENTS = """
 ```{toctree}
@@ -114,10 +111,7 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
 def carry(app: Sphinx, error: Exception | None) -> None:
     """Put the scripts of others into the book, and the slides."""
     if error is None:
-        with zipfile.ZipFile(book.DOCS / "vendor.zip") as archive:
-            for name in archive.namelist():
-                if not name.startswith("reveal.js/"):
-                    archive.extract(name, Path(app.outdir, "_static"))
+        book.unpack("jupyter-widgets-html-manager", Path(app.outdir, "_static"))
         book.write_slides(Path(app.outdir, "slides"), Path(app.config.lessons))
 
 

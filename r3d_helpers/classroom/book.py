@@ -89,13 +89,17 @@ def slides(notebook: NotebookNode) -> str:
     return exporter.from_notebook_node(notebook, {"metadata": {"name": title}})[0]
 
 
+def unpack(package: str, folder: Path) -> None:
+    """Put the browser scripts of a package that is carried along into ``folder``."""
+    with zipfile.ZipFile(DOCS / "vendor.zip") as archive:
+        wanted = [name for name in archive.namelist() if name.startswith(f"{package}/")]
+        archive.extractall(folder, wanted)
+
+
 def write_slides(folder: Path, lessons: Path) -> None:
     """Write the slides of every lesson that has some, and what they need, into ``folder``."""
     folder.mkdir(parents=True)
-    with zipfile.ZipFile(DOCS / "vendor.zip") as archive:
-        for name in archive.namelist():
-            if name.startswith("reveal.js/"):
-                archive.extract(name, folder)
+    unpack("reveal.js", folder)
     for path in sorted(lessons.glob("*_bug_*.ipynb")):
         notebook = readable(nbformat.read(path, as_version=4))
         (folder / f"{path.stem}.html").write_text(slides(notebook), encoding="utf-8")
