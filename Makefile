@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 run: setup ## execute the notebooks in order on the shipped samples, and make the book of them
-	@$(BIN)/python -m r3d_helpers.classroom.notebooks run
+	@$(BIN)/python -m tools.notebooks run
 
 test: setup ## run all tests; every notebook is one
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
@@ -31,14 +31,14 @@ lab: setup ## open JupyterLab on a copy of the notebooks, playground/, that is y
 	@$(BIN)/jupyter lab playground
 
 book: setup ## make the book of the notebooks as they are stored: build/book/index.html
-	@$(BIN)/python -m r3d_helpers.classroom.book
+	@$(BIN)/python -m tools.book
 
 workshop: setup ## pack what a room without network needs, build/workshop.zip, and prove it
-	@$(BIN)/python -m r3d_helpers.classroom.workshop
+	@$(BIN)/python -m tools.workshop
 
 timings: setup ## measure the cells again, and write the timetables of the instructor's guide
-	@$(BIN)/python -m r3d_helpers.classroom.timetable measure
-	@$(BIN)/python -m r3d_helpers.classroom.timetable write
+	@$(BIN)/python -m tools.timetable measure
+	@$(BIN)/python -m tools.timetable write
 
 refresh: setup ## execute the notebooks in place, for a commit
-	@$(BIN)/python -m r3d_helpers.classroom.notebooks refresh
+	@$(BIN)/python -m tools.notebooks refresh

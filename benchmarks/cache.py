@@ -14,7 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from r3d_helpers import crops, datasets
+from r3d_helpers import datasets
+from r3d_helpers.apply import crops
 from r3d_helpers.doctor import SAMPLES
 
 

@@ -9,7 +9,7 @@ import nbformat
 from sphinx.application import Sphinx
 
 import r3d_helpers
-from r3d_helpers.classroom import book
+from tools import book
 
 project = "Three bugs in an emotion recogniser"
 html_title = project

@@ -11,21 +11,15 @@ from . import _torchvision
 __version__ = "1.0.0"
 
 _SUBMODULES = (
+    "apply",
     "augment",
-    "cache",
     "classroom",
-    "crops",
     "datasets",
     "doctor",
-    "evaluation",
-    "experiments",
-    "explain",
-    "export",
-    "faces",
     "model",
     "sampler",
+    "studies",
     "trainer",
-    "tuning",
     "video",
 )
 _NAMES = {"R3DEmotion": "model", "Trainer": "trainer", "TrainConfig": "trainer"}

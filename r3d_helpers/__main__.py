@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from . import doctor
 
 if TYPE_CHECKING:  # imported late, so that `doctor` runs where these cannot be
-    from . import crops, datasets, explain
+    from . import datasets
+    from .apply import crops, explain
 
 READERS = ("ravdess", "crema_d", "folder")
 EXPERIMENT_OPTIONS = {
@@ -202,9 +203,9 @@ def _experiment_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _faces(args: argparse.Namespace) -> int:
-    from . import faces
+    from .classroom import actors
 
-    paths = faces.generate(args.out, actors=args.actors, takes=args.takes, seed=args.seed)
+    paths = actors.generate(args.out, actors=args.actors, takes=args.takes, seed=args.seed)
     print(f"{len(paths)} videos in {args.out}")
     return 0
 
@@ -223,7 +224,8 @@ def _train(args: argparse.Namespace) -> int:
     import torch
     from accelerate import PartialState
 
-    from . import datasets, evaluation, trainer
+    from . import datasets, trainer
+    from .apply import evaluation
 
     signal.signal(signal.SIGTERM, _stop)
     process = PartialState(cpu=not torch.cuda.is_available())
@@ -276,7 +278,8 @@ def _fit(
     """Train one run, score it on ``test``, and write its model card."""
     import torch
 
-    from . import augment, datasets, evaluation, model, sampler, trainer
+    from . import augment, datasets, model, sampler, trainer
+    from .apply import evaluation
 
     train_set = datasets.ClipDataset(
         train,
@@ -328,7 +331,8 @@ def _fit(
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from . import datasets, evaluation, trainer
+    from . import datasets, trainer
+    from .apply import evaluation
 
     net, about = trainer.load(args.checkpoint)
     shape = {
@@ -349,8 +353,9 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from . import explain, trainer
-    from .crops import NoFaceError
+    from . import trainer
+    from .apply import explain
+    from .apply.crops import NoFaceError
     from .video import VideoError
 
     net, about = trainer.load(args.checkpoint)
@@ -398,8 +403,8 @@ def _draw(
     crop: "crops.FaceCrop | None",
 ) -> None:
     """The time line of a video, and what speaks for the surest window's answer."""
-    from . import datasets, explain
-    from .classroom import plots
+    from . import datasets
+    from .apply import explain, plots
 
     folder.mkdir(parents=True, exist_ok=True)
     figure = plots.timeline(line, about["classes"], title=path.name)
@@ -414,7 +419,7 @@ def _draw(
 
 
 def _export(args: argparse.Namespace) -> int:
-    from . import export
+    from .apply import export
 
     if args.format == "hub":
         print(f"{export.hub(args.checkpoint, args.out)}: model.safetensors, config.json, README.md")
@@ -428,7 +433,7 @@ def _export(args: argparse.Namespace) -> int:
 def _experiment(args: argparse.Namespace) -> int:
     import torch
 
-    from . import experiments, tuning
+    from .studies import experiments, tuning
 
     if args.root != doctor.SAMPLES and args.out is None:
         raise ValueError("results of other clips than the samples: name their file with --out")
@@ -451,7 +456,7 @@ def _size(checkpoint: Path, about: dict) -> int:
 
 def _crop(args: argparse.Namespace, about: dict) -> "crops.FaceCrop | None":
     """The face crop that is asked for, or else the one that the checkpoint was made with."""
-    from .crops import FaceCrop
+    from .apply.crops import FaceCrop
 
     if args.crop == "none" or (args.crop is None and not about.get("crop")):
         if args.no_face != "error" or args.margin is not None or args.face_model is not None:
@@ -472,7 +477,7 @@ def _clips(
 ) -> "list[datasets.Clip]":
     """The clips to use; what is left out is asked for, and named."""
     from . import datasets
-    from .crops import NoFaceError
+    from .apply.crops import NoFaceError
 
     clips = getattr(datasets, args.reader)(args.root)
     seen = sorted({clip.subject for clip in clips}.intersection(without))
@@ -504,7 +509,7 @@ def _way_out(args: argparse.Namespace, error: Exception) -> str:
     """What to do about a clip that cannot be used, for the commands that can leave one out."""
     if not hasattr(args, "skip_unreadable"):
         return ""
-    from .crops import NoFaceError
+    from .apply.crops import NoFaceError
     from .video import VideoError
 
     if isinstance(error, NoFaceError):

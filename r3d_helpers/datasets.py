@@ -19,8 +19,8 @@ from tqdm.auto import tqdm
 
 from . import sampler as samplers
 from . import video
-from .cache import ClipCache
-from .crops import FaceCrop
+from .apply.cache import ClipCache
+from .apply.crops import FaceCrop
 
 RAVDESS_EMOTIONS = {
     "01": "neutral",

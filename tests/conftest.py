@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import r3d_helpers  # noqa: F401 (before any test imports torchvision, which it may have to repair)
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
 PLACES = (  # of the usual installers on macOS and Windows, which put nothing on the PATH
     "/Applications/Chromium.app/Contents/MacOS/Chromium",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import nbformat
 
-from r3d_helpers.classroom import notebooks
+from tools import notebooks
 
 # Every kernel begins with this. What a lesson starts as a process of its own is not cut short.
 SHORT = """

@@ -6,7 +6,7 @@ import re
 import matplotlib
 import nbformat
 
-from r3d_helpers.classroom import book, notebooks
+from tools import book, notebooks
 
 matplotlib.use("agg")
 

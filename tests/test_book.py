@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-from r3d_helpers.classroom import book, notebooks
+from tools import book, notebooks
 
 CHAPTERS = (
     "README",

@@ -14,7 +14,8 @@ import lab
 import nbformat
 import pytest
 
-from r3d_helpers.classroom import notebooks, widgets
+from r3d_helpers.classroom import widgets
+from tools import notebooks
 
 PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 VIDEO = notebooks.ROOT / "data_samples/Actor_32/02-01-08-01-01-01-32.mp4"

@@ -20,10 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from r3d_helpers import cache as cache_module
 from r3d_helpers import datasets, video
-from r3d_helpers.cache import ClipCache
-from r3d_helpers.crops import FaceCrop, NoFaceError
+from r3d_helpers.apply import cache as cache_module
+from r3d_helpers.apply.cache import ClipCache
+from r3d_helpers.apply.crops import FaceCrop, NoFaceError
 
 DATA = Path(__file__).parent / "data"
 CLIP = DATA / "h264.mp4"

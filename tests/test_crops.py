@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from r3d_helpers import video
-from r3d_helpers.crops import FaceCrop, NoFaceError, Track
+from r3d_helpers.apply.crops import FaceCrop, NoFaceError, Track
 
 DATA = Path(__file__).parent / "data"
 # What the film shows: left, top, right and bottom of the (larger) face.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from r3d_helpers import augment, datasets, sampler, video
-from r3d_helpers.crops import FaceCrop, NoFaceError
+from r3d_helpers.apply.crops import FaceCrop, NoFaceError
 
 SAMPLES = Path(__file__).parents[1] / "data_samples"
 DATA = Path(__file__).parent / "data"

@@ -15,8 +15,9 @@ from huggingface_hub import ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r3d_helpers import TrainConfig, evaluation, sampler, trainer, video
-from r3d_helpers.crops import FaceCrop
+from r3d_helpers import TrainConfig, sampler, trainer, video
+from r3d_helpers.apply import evaluation
+from r3d_helpers.apply.crops import FaceCrop
 from r3d_helpers.datasets import Clip, ClipDataset, normalize
 
 DATA = Path(__file__).parent / "data"

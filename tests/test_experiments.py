@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from r3d_helpers import datasets, doctor, experiments, faces, sampler
-from r3d_helpers.experiments import AUGMENTATIONS, CLIP_SIZES, SE_SETTINGS, Recipe
+from r3d_helpers import datasets, doctor, sampler
+from r3d_helpers.classroom import actors
+from r3d_helpers.studies import experiments
+from r3d_helpers.studies.experiments import AUGMENTATIONS, CLIP_SIZES, SE_SETTINGS, Recipe
 
 GRID = [{"se": se, "seed": seed} for seed in (0, 1) for se in ("none", "output")]
 
@@ -239,7 +241,7 @@ def test_reverse_and_speed_do_what_their_names_say():
 
 @pytest.mark.parametrize("mix", ["mixup", "cutmix"])
 def test_mixing_is_left_to_the_trainer(tmp_path, monkeypatch, mix):
-    faces.generate(tmp_path / "samples", actors=4, takes=1)
+    actors.generate(tmp_path / "samples", actors=4, takes=1)
     clips = datasets.ravdess(tmp_path / "samples")
     configs = []
 
@@ -273,7 +275,7 @@ def test_averaging_the_views_is_averaging_probabilities():
 
 
 def test_the_gates_are_compared_on_people_never_seen(tmp_path, monkeypatch):
-    faces.generate(tmp_path / "samples", actors=4, takes=1)
+    actors.generate(tmp_path / "samples", actors=4, takes=1)
     seen = {}
     fit, predict = experiments.Trainer.fit, experiments.Trainer.predict
 

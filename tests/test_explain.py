@@ -14,8 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import nn
 
-from r3d_helpers import R3DEmotion, explain, sampler, video
-from r3d_helpers.crops import FaceCrop, NoFaceError
+from r3d_helpers import R3DEmotion, sampler, video
+from r3d_helpers.apply import explain
+from r3d_helpers.apply.crops import FaceCrop, NoFaceError
 from r3d_helpers.datasets import normalize
 from r3d_helpers.model import SqueezeExcitation3d
 

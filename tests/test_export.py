@@ -15,8 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from test_trainer import small_backbone
 
-from r3d_helpers import R3DEmotion, TrainConfig, datasets, export, trainer
+from r3d_helpers import R3DEmotion, TrainConfig, datasets, trainer
 from r3d_helpers import model as model_module
+from r3d_helpers.apply import export
 
 CLASSES = ["calm", "fröhlich", "sad"]
 WRITE = {".onnx": export.onnx, ".pt2": export.torch_program}

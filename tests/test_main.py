@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from r3d_helpers import experiments, trainer, tuning, video
+from r3d_helpers import trainer, video
 from r3d_helpers.__main__ import main
+from r3d_helpers.studies import experiments, tuning
 
 TINY = ("--clip-len", "2", "--size", "16", "--epochs", "1", "--batch-size", "8")
 

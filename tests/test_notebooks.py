@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from r3d_helpers.classroom import notebooks
+from tools import notebooks
 
 PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 MACHINE = re.compile(

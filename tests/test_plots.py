@@ -7,9 +7,10 @@ import torch
 from matplotlib.colors import to_rgb
 from torch import nn
 
-from r3d_helpers import explain, video
+from r3d_helpers import video
+from r3d_helpers.apply import explain
+from r3d_helpers.apply.explain import Timeline
 from r3d_helpers.classroom import plots
-from r3d_helpers.explain import Timeline
 
 CLASSES = ["calm", "happy", "sad"]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from r3d_helpers import datasets, doctor, video
-from r3d_helpers.classroom import camera, scenes
+from r3d_helpers.classroom import camera, wide
 
 
 @pytest.mark.parametrize("name", lessons.PRACTICE)
@@ -38,13 +38,13 @@ def test_the_red_cell_fails_for_the_stated_reason(name, error, words):
 
 def test_scenes_keep_names_frames_and_everybody_in_one_place(tmp_path):
     clips = datasets.ravdess(doctor.SAMPLES)[:3]
-    scenes.film(clips, tmp_path)
+    wide.film(clips, tmp_path)
     filmed = datasets.ravdess(tmp_path)
     assert [c.path.name for c in filmed] == [c.path.name for c in clips]
     still = []
     for before, after in zip(clips, filmed, strict=True):
         info = video.probe(after.path)
-        assert (info.height, info.width) == (scenes.HEIGHT, scenes.WIDTH)
+        assert (info.height, info.width) == (wide.HEIGHT, wide.WIDTH)
         assert info.num_frames == video.probe(before.path).num_frames
         frames = video.read(after.path).float()
         still.append((frames.std(0).mean(0) < 1).numpy())  # the wall

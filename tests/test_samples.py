@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from r3d_helpers import datasets, faces, video
-from r3d_helpers.classroom import probe
+from r3d_helpers import datasets, video
+from r3d_helpers.classroom import actors, baselines
 
 ROOT = Path(__file__).parents[1] / "data_samples"
 
@@ -20,7 +20,7 @@ def clips():
 def test_every_actor_acts_every_emotion_twice(clips):
     assert len(clips) == 60 * 7 * 2
     assert len({clip.subject for clip in clips}) == 60
-    wanted = {faces.name(a, e, t) for a in range(1, 61) for e in faces.PROTOTYPES for t in (1, 2)}
+    wanted = {actors.name(a, e, t) for a in range(1, 61) for e in actors.PROTOTYPES for t in (1, 2)}
     assert {clip.path.relative_to(ROOT).as_posix() for clip in clips} == wanted
 
 
@@ -31,9 +31,9 @@ def test_samples_are_small():
 def test_the_code_draws_the_shipped_clips(clips, tmp_path):
     for clip in clips[::120]:
         _, _, code, _, _, take, actor = clip.path.stem.split("-")
-        drawn = faces.clip(int(actor), datasets.RAVDESS_EMOTIONS[code], int(take))
+        drawn = actors.clip(int(actor), datasets.RAVDESS_EMOTIONS[code], int(take))
         again = tmp_path / clip.path.name
-        video.write(again, drawn, faces.FPS)
+        video.write(again, drawn, actors.FPS)
         assert torch.equal(video.read(again), video.read(clip.path)), clip.path.name
 
 
@@ -47,8 +47,8 @@ def test_lengths_and_rate_are_as_the_readme_says(clips):
 
 
 def test_colour_does_not_give_the_label_away(clips):
-    statistics_of = probe.colour_statistics(clips)
-    classes = sorted(faces.PROTOTYPES)
+    statistics_of = baselines.colour_statistics(clips)
+    classes = sorted(actors.PROTOTYPES)
     targets = torch.tensor([classes.index(clip.label) for clip in clips])
     scores = []
     for seed in range(5):
@@ -57,7 +57,7 @@ def test_colour_does_not_give_the_label_away(clips):
         assert len(people) >= 8
         unseen = torch.tensor([clip.subject in people for clip in clips])
         scores.append(
-            probe.linear_probe(
+            baselines.linear_probe(
                 statistics_of[~unseen], targets[~unseen], statistics_of[unseen], targets[unseen]
             ).uar
         )
@@ -69,7 +69,7 @@ def test_the_probe_finds_a_label_that_is_there():
     targets = torch.arange(7).repeat(40)
     features = torch.randn(280, 6)
     features[:, 2] += 3.0 * targets
-    found = probe.linear_probe(features[:140], targets[:140], features[140:], targets[140:])
+    found = baselines.linear_probe(features[:140], targets[:140], features[140:], targets[140:])
     assert found.uar > 0.6
 
 
@@ -77,6 +77,6 @@ def test_the_probe_takes_features_that_never_change():
     features = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
     targets = (features[:, 0] > 0).long()
     dead = torch.cat([features, torch.zeros(60, 2)], 1)
-    expected = probe.linear_probe(features[:40], targets[:40], features[40:], targets[40:])
-    found = probe.linear_probe(dead[:40], targets[:40], dead[40:], targets[40:])
+    expected = baselines.linear_probe(features[:40], targets[:40], features[40:], targets[40:])
+    found = baselines.linear_probe(dead[:40], targets[:40], dead[40:], targets[40:])
     assert found.uar == expected.uar > 0.8

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
-from r3d_helpers import faces
+from r3d_helpers.classroom import actors
 
 MODEL = ("--clip-len", "2", "--size", "16", "--dropout", "0", "--augment", "light")
 STEPS = ("--epochs", "3", "--batch-size", "8", "--micro-batch", "4")
@@ -25,7 +25,7 @@ TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 def samples(tmp_path_factory):
     """Six drawn actors, seven clips each."""
     folder = tmp_path_factory.mktemp("faces")
-    faces.generate(folder, actors=6, takes=1)
+    actors.generate(folder, actors=6, takes=1)
     return folder
 
 

@@ -6,11 +6,10 @@ import dataclasses
 import io
 import re
 
-import answers
 import lessons
 import pytest
 
-from r3d_helpers.classroom import notebooks, timetable
+from tools import answers, notebooks, timetable
 
 PLANS = {plan.name: plan for plan in timetable.PLANS}
 USED = sorted({block.lesson for plan in timetable.PLANS for block in plan.blocks if block.lesson})
@@ -22,7 +21,7 @@ def total(plan, seconds):
 
 
 def test_the_guide_is_what_write_would_write():
-    assert timetable.renewed(GUIDE) == GUIDE, "renew it: -m r3d_helpers.classroom.timetable write"
+    assert timetable.renewed(GUIDE) == GUIDE, "renew it: -m tools.timetable write"
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -185,4 +184,4 @@ def test_code_in_the_guide_prints_what_stands_below_it(part):
 
 
 def test_the_page_of_answers_is_up_to_date():
-    assert answers.PAGE.read_text(encoding="utf-8") == answers.page(), "python tests/answers.py"
+    assert answers.PAGE.read_text(encoding="utf-8") == answers.page(), "python -m tools.answers"

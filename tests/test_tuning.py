@@ -12,7 +12,9 @@ import pytest
 from optuna.trial import TrialState
 from test_experiments import wait_for
 
-from r3d_helpers import datasets, doctor, experiments, faces, tuning
+from r3d_helpers import datasets, doctor
+from r3d_helpers.classroom import actors
+from r3d_helpers.studies import experiments, tuning
 
 SMALL = {"seeds": 2, "trials": 9, "epochs": 4}
 
@@ -202,7 +204,7 @@ def test_the_stored_results_are_those_of_the_command_as_it_stands(tmp_path, monk
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("samples")
-    faces.generate(folder, actors=4, takes=1, progress=False)
+    actors.generate(folder, actors=4, takes=1, progress=False)
     return folder
 
 

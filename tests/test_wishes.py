@@ -6,7 +6,8 @@ import re
 import lessons
 import pytest
 
-from r3d_helpers import doctor, experiments
+from r3d_helpers import doctor
+from r3d_helpers.studies import experiments
 
 FILES = {
     "06_clip_size": ("clip-size", ("clip_len", "size", "sampling")),

@@ -17,7 +17,7 @@ import nbformat
 import packaging
 import pytest
 
-from r3d_helpers.classroom import notebooks, start, workshop
+from tools import notebooks, start, workshop
 
 LESSONS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 

@@ -1,1 +1,1 @@
-"""What only the lessons need: figures, widgets, and the runner of the notebooks."""
+"""What the lessons import and nothing else does: checks, figures, widgets, drawn actors."""

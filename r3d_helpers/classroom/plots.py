@@ -1,7 +1,6 @@
 """Figures of the lessons. Each is readable in greyscale and returns the matplotlib figure."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,32 +8,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
-from ..explain import Timeline
+from ..apply.plots import film_strip, heat, timeline
 
-
-def film_strip(strips: Mapping[str, Tensor], *, title: str) -> Figure:
-    """Draw clips as rows of frames.
-
-    Args:
-        strips: uint8 ``[T, C, H, W]`` by the text left of its row.
-        title: above the figure.
-    """
-    longest = max(len(frames) for frames in strips.values())
-    figure, axes = plt.subplots(
-        len(strips),
-        longest,
-        figsize=(9, 0.4 + len(strips) * 9 / longest),
-        squeeze=False,
-        layout="constrained",
-    )
-    for row, (name, frames) in zip(axes, strips.items(), strict=True):
-        for axis in row:
-            axis.axis("off")
-        for axis, frame in zip(row, frames, strict=False):
-            axis.imshow(frame.permute(1, 2, 0).numpy())
-        row[0].text(-0.1, 0.5, name, transform=row[0].transAxes, ha="right", va="center")
-    figure.suptitle(title)
-    return figure
+__all__ = [
+    "bars",
+    "confusion",
+    "curves",
+    "dead_weights",
+    "film_strip",
+    "front",
+    "gates",
+    "heat",
+    "influence",
+    "kept_frames",
+    "sizes",
+    "spread",
+    "timeline",
+]
 
 
 def kept_frames(num_frames: int, choices: Mapping[str, Sequence[int]]) -> Figure:
@@ -213,33 +203,3 @@ def front(points: Mapping[str, tuple[float, Sequence[float]]], *, cost: str, tit
     axis.set(xlabel=cost, ylabel="UAR on people not trained on", title=title)
     axis.margins(x=0.12, y=0.1)
     return figure
-
-
-def timeline(line: Timeline, classes: Sequence[str], *, title: str) -> Figure:
-    """Draw the probability of each class (down) over the time of a video (across)."""
-    figure, axis = plt.subplots(figsize=(9, 0.34 * len(classes) + 1.5), layout="constrained")
-    middles = [(b + e) / 2 for b, e in zip(line.begin, line.end, strict=True)]
-    edges = [line.begin[0], *((a + b) / 2 for a, b in pairwise(middles)), line.end[-1]]
-    if edges[-1] <= edges[0]:  # a single frame
-        edges[-1] = edges[0] + 1
-    rows = range(len(classes) + 1)
-    shown = axis.pcolormesh(edges, rows, line.probabilities.T.numpy(), cmap="Greys", vmin=0, vmax=1)
-    axis.set_yticks([row + 0.5 for row in rows[:-1]], classes)
-    axis.invert_yaxis()
-    axis.set(xlabel="time (s)", title=title)
-    figure.colorbar(shown, label="probability")
-    return figure
-
-
-def heat(clip: Tensor, maps: Mapping[str, Tensor], *, title: str) -> Figure:
-    """Draw a clip and below it, for each map, the same frames lit by it.
-
-    Args:
-        clip: uint8 ``[T, C, H, W]``.
-        maps: ``[T, H, W]`` from 0 (dark) to 1 (as it is), by the text left of its row.
-        title: above the figure.
-    """
-    strips = {"clip": clip}
-    for name, values in maps.items():
-        strips[name] = (clip * (0.15 + 0.85 * values[:, None])).byte()
-    return film_strip(strips, title=title)

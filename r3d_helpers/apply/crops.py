@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from . import video
-from .video import Box, VideoError
+from .. import video
+from ..video import Box, VideoError
 
 Detector = Callable[[np.ndarray], Sequence[Sequence[float]]]  # RGB frame to (x, y, w, h) of faces
 

@@ -11,10 +11,10 @@ import torch
 from captum.attr import LayerAttribution, LayerGradCam
 from torch import Tensor
 
-from . import sampler, video
+from .. import sampler, video
+from ..datasets import normalize
+from ..model import STAGES, R3DEmotion, SqueezeExcitation3d
 from .crops import FaceCrop, Track
-from .datasets import normalize
-from .model import STAGES, R3DEmotion, SqueezeExcitation3d
 
 _BATCH = 8  # windows that go through the network together
 

@@ -16,7 +16,7 @@ from filelock import FileLock
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from . import datasets
+from .. import datasets
 from .experiments import Recipe, command_of, score_views, sweep, train
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

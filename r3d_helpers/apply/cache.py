@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import video
+from .. import video
 from .crops import FaceCrop
 
 _STALE = 3600  # seconds after which nobody is writing a file any more

@@ -1,15 +1,19 @@
-"""``python tests/answers.py`` writes docs/answers.md, from what the checks are tested against."""
+"""``python -m tools.answers`` writes docs/answers.md, from what the checks are tested against."""
 
 import contextlib
 import io
 import re
+import sys
 
+from r3d_helpers.classroom import checks
+
+from .notebooks import ROOT
+
+sys.path.append(str(ROOT / "tests"))
 import lessons
 from test_checks import CASES
 
-from r3d_helpers.classroom import checks, notebooks
-
-PAGE = notebooks.ROOT / "docs" / "answers.md"
+PAGE = ROOT / "docs" / "answers.md"
 INTRODUCTION = """\
 # Answers, and what to ask
 
@@ -18,13 +22,13 @@ words of the check on the left; on the right stands what they probably did and, 
 question to ask them. Ask it and wait: the keyboard stays theirs. Numbers in a message may differ;
 where two rows differ in nothing else, the numbers tell them apart.
 
-The answers are those that the checks are tested against. `python tests/answers.py` writes this
+The answers are those that the checks are tested against. `python -m tools.answers` writes this
 page; a test fails when it is out of date. What to do around the exercises, the
 [instructor's guide](instructor.md) says.
 """
 
 
-def page():
+def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION]
     for name in (*lessons.WITH_EXERCISES, *lessons.EXPERIMENTS, *lessons.PRACTICE):
@@ -42,7 +46,7 @@ def page():
     return "\n".join(parts)
 
 
-def exercise(name, task):
+def exercise(name: str, task: str) -> str:
     """What a check asks for, and for each of its messages who gets it."""
     told = {}
     for answer, _, *about in CASES[name][2]:
@@ -55,7 +59,7 @@ def exercise(name, task):
     )
 
 
-def quiz(name, task):
+def quiz(name: str, task: str) -> str:
     """The options of a quiz, and what the check says to each."""
     question, _, options = " ".join(task.split()).partition(" a) ")
     rows = []
@@ -66,14 +70,14 @@ def quiz(name, task):
     return "\n".join([f"{question}\n", "| answer | the check says |", "|---|---|", *rows, ""])
 
 
-def said(name, answer):
+def said(name: str, answer: object) -> str:
     """What a check prints, without its first words."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         getattr(checks, name)(answer)
     return re.sub(r"^(Not yet|Right): ", "", out.getvalue().strip())
 
 
-def cell(text):
+def cell(text: str) -> str:
     """Text for a cell of a table: outside of code, a star is a star."""
     parts = text.replace("|", r"\|").split("`")
     parts[::2] = [re.sub(r"([*<_])", r"\\\1", part) for part in parts[::2]]

@@ -1,7 +1,7 @@
 """The book: every lesson as a page, the bug lessons as slides too, from their stored outputs.
 
 Sphinx and myst-nb do the work, with the settings of ``docs/conf.py``; nothing is executed. Here is
-what they cannot know. ``python -m r3d_helpers.classroom.book [NOTEBOOKS [OUT]]`` builds it,
+what they cannot know. ``python -m tools.book [NOTEBOOKS [OUT]]`` builds it,
 from ``notebooks/`` or from other executed copies.
 """
 

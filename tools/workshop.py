@@ -1,6 +1,6 @@
 """Pack a zip for a room with bad wifi, and prove that it installs and runs without a network.
 
-``python -m r3d_helpers.classroom.workshop`` leaves ``build/workshop.zip``: the notebooks without
+``python -m tools.workshop`` leaves ``build/workshop.zip``: the notebooks without
 outputs and solutions, the exercises to take home, the samples, the cheat sheet, this package, and
 the wheels of everything it needs. ``start.py`` in it does the rest on a learner's machine.
 """
@@ -279,7 +279,7 @@ def main(argv: list[str] | None = None) -> int:
     """Pack and prove; the exit status is 1 where that fails, 2 for a bad argument."""
     here = "{}.{}".format(*sys.version_info)
     parser = argparse.ArgumentParser(
-        prog="python -m r3d_helpers.classroom.workshop",
+        prog="python -m tools.workshop",
         description="Pack build/workshop.zip for machines like this one, and prove it here.",
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Execute the notebooks: ``python -m r3d_helpers.classroom.notebooks run | refresh``.
+"""Execute the notebooks: ``python -m tools.notebooks run | refresh``.
 
 ``run`` leaves executed copies in ``build/notebooks/`` and the book made of them. ``refresh``
 executes in place, for a commit: what differs from run to run without meaning anything is taken
@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
 EXECUTED = BUILD / "notebooks"

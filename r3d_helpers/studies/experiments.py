@@ -24,10 +24,11 @@ from filelock import FileLock, Timeout
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from . import augment, datasets, evaluation, sampler
-from .datasets import Clip
-from .model import R3DEmotion
-from .trainer import TrainConfig, Trainer, score
+from .. import augment, datasets, sampler
+from ..apply import evaluation
+from ..datasets import Clip
+from ..model import R3DEmotion
+from ..trainer import TrainConfig, Trainer, score
 
 SE_SETTINGS = (
     {"se": "none", "se_init": "default"},

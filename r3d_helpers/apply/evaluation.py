@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from . import sampler
-from .datasets import ClipDataset
-from .trainer import Scores, Trainer, score
+from .. import sampler
+from ..datasets import ClipDataset
+from ..trainer import Scores, Trainer, score
 
 Interval = tuple[float, float]
 

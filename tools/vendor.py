@@ -1,4 +1,4 @@
-"""Make ``vendor.zip`` again: the scripts that the book carries. Needs npm, and only for this.
+"""Make ``docs/vendor.zip`` again: the scripts that the book carries. Needs npm, and only for this.
 
 The book asks no other host for anything, so what a browser needs travels with it.
 """
@@ -23,7 +23,7 @@ WANTED = {
 
 def main() -> None:
     """Fetch the packages and keep the few files that are used."""
-    target = Path(__file__).with_name("vendor.zip")
+    target = Path(__file__).parents[1] / "docs" / "vendor.zip"
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(target, "w") as archive:
         for package, names in WANTED.items():
             done = subprocess.run(

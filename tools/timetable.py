@@ -1,4 +1,4 @@
-"""Timetables from measured cells: ``python -m r3d_helpers.classroom.timetable measure | write``.
+"""Timetables from measured cells: ``python -m tools.timetable measure | write``.
 
 ``measure`` executes the notebooks and notes in ``docs/timings.csv`` how long each cell takes.
 ``write`` computes the timetables below from it and renews them in ``docs/instructor.md``.

@@ -6,28 +6,29 @@ import numpy as np
 import pytest
 import torch
 
-from r3d_helpers import datasets, faces, video
+from r3d_helpers import datasets, video
+from r3d_helpers.classroom import actors
 
-EMOTIONS = list(faces.PROTOTYPES)
+EMOTIONS = list(actors.PROTOTYPES)
 SLOTS = [(actor, take) for actor in range(1, 100) for take in range(1, 11)]
 
 
 @pytest.fixture(scope="module")
 def schedules():
-    return [faces.schedule(actor, take) for actor, take in SLOTS]
+    return [actors.schedule(actor, take) for actor, take in SLOTS]
 
 
 def test_emotions_are_those_of_ravdess_without_calm():
     assert set(EMOTIONS) == set(datasets.RAVDESS_EMOTIONS.values()) - {"calm"}
-    assert all(set(units) <= set(faces.ACTION_UNITS) for units in faces.PROTOTYPES.values())
+    assert all(set(units) <= set(actors.ACTION_UNITS) for units in actors.PROTOTYPES.values())
 
 
 def test_a_clip_is_a_pure_function_of_its_arguments():
-    first = faces.clip(3, "happy", 2)
-    faces.clip(4, "sad", 1)
+    first = actors.clip(3, "happy", 2)
+    actors.clip(4, "sad", 1)
     np.random.seed(1)  # noqa: NPY002 (the state that must not matter)
     torch.manual_seed(1)
-    assert torch.equal(first, faces.clip(3, "happy", 2, seed=0))
+    assert torch.equal(first, actors.clip(3, "happy", 2, seed=0))
 
 
 @pytest.mark.parametrize(
@@ -35,20 +36,20 @@ def test_a_clip_is_a_pure_function_of_its_arguments():
 )
 def test_actor_emotion_take_and_seed_all_matter(other):
     *slot, seed = other
-    one, two = faces.clip(3, "sad", 1), faces.clip(*slot, seed=seed)
+    one, two = actors.clip(3, "sad", 1), actors.clip(*slot, seed=seed)
     assert (one[0].float() - two[0].float()).abs().mean() > 1
 
 
 def test_clip_is_uint8_rgb_and_as_long_as_its_schedule():
-    clip = faces.clip(1, "surprised", 1)
+    clip = actors.clip(1, "surprised", 1)
     assert clip.dtype == torch.uint8
-    assert clip.shape == (len(faces.schedule(1, 1)), 3, faces.SIZE, faces.SIZE)
+    assert clip.shape == (len(actors.schedule(1, 1)), 3, actors.SIZE, actors.SIZE)
     assert clip.is_contiguous()
 
 
 def test_length_and_timing_cannot_tell_the_emotion():
-    lengths = {len(faces.clip(2, emotion, 1)) for emotion in EMOTIONS}
-    assert lengths == {len(faces.schedule(2, 1))}
+    lengths = {len(actors.clip(2, emotion, 1)) for emotion in EMOTIONS}
+    assert lengths == {len(actors.schedule(2, 1))}
 
 
 def test_lengths(schedules):
@@ -75,41 +76,41 @@ def test_every_schedule_reaches_its_apex(schedules):
     assert all(s[0] < 0.25 for s in schedules)
 
 
-@pytest.mark.parametrize("unit", faces.ACTION_UNITS)
+@pytest.mark.parametrize("unit", actors.ACTION_UNITS)
 @pytest.mark.parametrize("beard", [False, True])
 def test_each_action_unit_alone_changes_the_picture(unit, beard):
-    who = replace(faces.identity(1), beard=beard)
-    rest, half, full = (faces.draw(who, {unit: x}).astype(int) for x in (0.0, 0.5, 1.0))
+    who = replace(actors.identity(1), beard=beard)
+    rest, half, full = (actors.draw(who, {unit: x}).astype(int) for x in (0.0, 0.5, 1.0))
     assert 0 < np.abs(half - rest).sum() < np.abs(full - rest).sum()
     assert np.abs(full - rest).max() > 20
 
 
 def test_emotions_look_different_on_one_face():
-    who = faces.identity(1)
-    pictures = [faces.draw(who, units).astype(int) for units in faces.PROTOTYPES.values()]
+    who = actors.identity(1)
+    pictures = [actors.draw(who, units).astype(int) for units in actors.PROTOTYPES.values()]
     for i, one in enumerate(pictures):
         for two in pictures[:i]:
             assert (np.abs(one - two).max(-1) > 30).sum() > 40  # pixels
 
 
-@pytest.mark.parametrize("style", faces.STYLES)
+@pytest.mark.parametrize("style", actors.STYLES)
 def test_every_style_is_drawn(style):
-    bald = replace(faces.identity(1), style="none")
-    picture = faces.draw(replace(bald, style=style), {})
-    assert picture.shape == (faces.SIZE, faces.SIZE, 3)
+    bald = replace(actors.identity(1), style="none")
+    picture = actors.draw(replace(bald, style=style), {})
+    assert picture.shape == (actors.SIZE, actors.SIZE, 3)
     assert picture.dtype == np.uint8
-    assert (picture == faces.draw(bald, {})).all() == (style == "none")
+    assert (picture == actors.draw(bald, {})).all() == (style == "none")
 
 
 def test_light_and_pose_differ_between_the_takes_of_an_actor():
-    means = [faces.clip(1, e, t)[0].float().mean((1, 2)) for e in ("sad", "happy") for t in (1, 2)]
+    means = [actors.clip(1, e, t)[0].float().mean((1, 2)) for e in ("sad", "happy") for t in (1, 2)]
     assert all((a - b).abs().max() > 3 for i, a in enumerate(means) for b in means[:i])
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
 @pytest.mark.parametrize("take", [1, 2])
 def test_names_are_those_of_ravdess(emotion, take):
-    folder, file = faces.name(7, emotion, take).split("/")
+    folder, file = actors.name(7, emotion, take).split("/")
     assert folder == "Actor_07"
     modality, channel, code, intensity, statement, repetition, actor = file.removesuffix(
         ".mp4"
@@ -121,11 +122,11 @@ def test_names_are_those_of_ravdess(emotion, take):
 
 
 def test_generate_writes_what_clip_draws(tmp_path):
-    paths = faces.generate(tmp_path, actors=1, takes=1, progress=False)
+    paths = actors.generate(tmp_path, actors=1, takes=1, progress=False)
     assert len(set(paths)) == 7
     assert sorted(tmp_path.rglob("*.*")) == sorted(paths)
     for path, emotion in zip(paths, EMOTIONS, strict=True):
-        drawn, read = faces.clip(1, emotion, 1), video.read(path)
+        drawn, read = actors.clip(1, emotion, 1), video.read(path)
         assert drawn.shape == read.shape
         assert (drawn.float() - read.float()).abs().mean() < 5
     found = datasets.ravdess(tmp_path)
@@ -135,15 +136,15 @@ def test_generate_writes_what_clip_draws(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: faces.generate(".", actors=0), "actors is 0, expected 1 to 99"),
-        (lambda: faces.generate(".", actors=100), "actors is 100"),
-        (lambda: faces.generate(".", takes=100), "takes is 100"),
-        (lambda: faces.clip(0, "sad", 1), "actor is 0"),
-        (lambda: faces.clip(1, "sad", 0), "take is 0"),
-        (lambda: faces.clip(1, "calm", 1), "emotion is 'calm', expected one of neutral, happy"),
-        (lambda: faces.name(1, "joy", 1), "emotion is 'joy'"),
-        (lambda: faces.identity(100), "actor is 100"),
-        (lambda: faces.draw(faces.identity(1), {3: 1.0}), r"action_units has \[3\]"),
+        (lambda: actors.generate(".", actors=0), "actors is 0, expected 1 to 99"),
+        (lambda: actors.generate(".", actors=100), "actors is 100"),
+        (lambda: actors.generate(".", takes=100), "takes is 100"),
+        (lambda: actors.clip(0, "sad", 1), "actor is 0"),
+        (lambda: actors.clip(1, "sad", 0), "take is 0"),
+        (lambda: actors.clip(1, "calm", 1), "emotion is 'calm', expected one of neutral, happy"),
+        (lambda: actors.name(1, "joy", 1), "emotion is 'joy'"),
+        (lambda: actors.identity(100), "actor is 100"),
+        (lambda: actors.draw(actors.identity(1), {3: 1.0}), r"action_units has \[3\]"),
     ],
 )
 def test_a_bad_argument_is_named(call, message):

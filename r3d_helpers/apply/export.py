@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from . import datasets, evaluation, trainer
-from .model import R3DEmotion
+from .. import datasets, trainer
+from ..model import R3DEmotion
+from . import evaluation
 
 TOLERANCE = 1e-4  # of the logits, between the exported program and the model
 

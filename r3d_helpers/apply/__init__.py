@@ -1,0 +1,1 @@
+"""Your own videos: face crops, a cache, scores with intervals, explanations, export."""
