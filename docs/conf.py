@@ -19,7 +19,7 @@ copyright = "code MIT, lessons CC BY 4.0"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
 include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data_samples/README.md"]
-include_patterns += ["docs/*.md", "docs/template.ipynb", "notebooks/*.ipynb"]
+include_patterns += ["docs/*/*.md", "docs/maintain/template.ipynb", "notebooks/*.ipynb"]
 exclude_patterns = [".*", "build", "runs", "playground", "data_samples/Actor*"]
 
 myst_heading_anchors = 3
@@ -57,27 +57,27 @@ notebooks/*
 :hidden:
 :caption: To look things up
 
-docs/symptoms
-docs/cheat-sheet
-docs/api
-docs/access
+docs/learn/symptoms
+docs/learn/cheat-sheet
+docs/reference/api
+docs/learn/access
 ```
 
 ```{toctree}
 :hidden:
 :caption: To teach
 
-docs/instructor
-docs/answers
-docs/room
+docs/teach/instructor
+docs/teach/answers
+docs/teach/room
 ```
 
 ```{toctree}
 :hidden:
 :caption: With your own data
 
-docs/several-machines
-docs/ethics
+docs/reference/several-machines
+docs/reference/ethics
 data_samples/README
 ```
 
@@ -85,8 +85,8 @@ data_samples/README
 :hidden:
 :caption: To maintain
 
-docs/maintainers
-docs/template
+docs/maintain/maintainers
+docs/maintain/template
 CONTRIBUTING
 CHANGELOG
 ```
@@ -96,16 +96,13 @@ CHANGELOG
 def read(app: Sphinx, docname: str, source: list[str]) -> None:
     """Give Sphinx what a page of the book shows, where that is not the file as it stands."""
     if docname == root_doc:
-        before, heading, rest = source[0].partition("\n## Symptom index\n")
-        after = rest.partition("\n## ")
-        link = "\nWhat you see, and where it is explained: [symptom index](docs/symptoms.md).\n"
-        source[0] = before + heading + link + "".join(after[1:]) + CONTENTS
+        source[0] += CONTENTS
     elif (path := app.env.doc2path(docname)).suffix == ".ipynb":
         if docname.startswith("notebooks/"):
             path = Path(app.config.lessons, path.name)
         source[0] = nbformat.writes(book.readable(nbformat.read(path, as_version=4)))
-    elif docname == "docs/instructor":  # the book alone has the slides
-        source[0] = re.sub(r"`(slides/\w+\.html)`", r'<a href="../\1">\1</a>', source[0])
+    elif docname == "docs/teach/instructor":  # the book alone has the slides
+        source[0] = re.sub(r"`(slides/\w+\.html)`", r'<a href="../../\1">\1</a>', source[0])
 
 
 def carry(app: Sphinx, error: Exception | None) -> None:

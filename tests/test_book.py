@@ -15,13 +15,13 @@ from tools import book, notebooks
 
 CHAPTERS = (
     "README",
-    "docs/symptoms",
-    "docs/cheat-sheet",
-    "docs/api",
-    "docs/instructor",
-    "docs/maintainers",
-    "docs/access",
-    "docs/ethics",
+    "docs/learn/symptoms",
+    "docs/learn/cheat-sheet",
+    "docs/reference/api",
+    "docs/teach/instructor",
+    "docs/maintain/maintainers",
+    "docs/learn/access",
+    "docs/reference/ethics",
     "CHANGELOG",
 )
 LESSONS = [path.stem for path in sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))]
@@ -127,7 +127,7 @@ def test_slides_show_the_chosen_cells_and_no_solution(folder, name):
     assert len(page.select(".slides > section > section")) == len(starts) >= 20
     assert len(page.select(".jp-Cell")) == len(chosen)
     assert "Solution" not in page.text
-    guide = soup(folder / "docs" / "instructor.html")
+    guide = soup(folder / "docs" / "teach" / "instructor.html")
     assert guide.select(f'a[href="../slides/{name}.html"]')
     words = page.text.split()
     for heading in ("Symptom", "Predict", "Localise", "Prove", "Guard", "Exercise", "Recap"):
@@ -253,6 +253,6 @@ def test_every_slide_fits_the_wall(open_page, name):
 
 
 def test_the_cheat_sheet_is_one_printed_page(open_page):
-    page = open_page("docs/cheat-sheet")
+    page = open_page("docs/learn/cheat-sheet")
     printed = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1

@@ -271,7 +271,7 @@ NO_RETURN = "No `return`."
 
 # By name of the check: right answers, untouched stub, wrong answers. A wrong answer has a fragment
 # of its reason and, where learners are likely to give it, what they did and a question to ask them:
-# docs/answers.md is made of these. The first wrong answer is the original bug, the lesson's own.
+# docs/teach/answers.md is made of these. The first wrong answer is the original bug, the lesson's own.
 CASES = {
     "from_frames": (
         [

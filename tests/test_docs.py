@@ -24,11 +24,11 @@ from r3d_helpers.model import STAGES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [*DOCS.glob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
-SHEET = (DOCS / "cheat-sheet.md").read_text()
-MAINTAINERS = (DOCS / "maintainers.md").read_text()
-TEMPLATE = DOCS / "template.ipynb"
-NAME = "../docs/template"  # as `lessons` counts from notebooks/
+PAGES = [*DOCS.glob("*/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+SHEET = (DOCS / "learn" / "cheat-sheet.md").read_text()
+MAINTAINERS = (DOCS / "maintain" / "maintainers.md").read_text()
+TEMPLATE = DOCS / "maintain" / "template.ipynb"
+NAME = "../docs/maintain/template"  # as `lessons` counts from notebooks/
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -68,7 +68,7 @@ def test_a_solution_goes_wherever_it_stands():
 
 
 def test_every_exercise_to_take_home_is_there_and_runs(tree):
-    guide = (workshop.ROOT / "docs" / "instructor.md").read_text(encoding="utf-8")
+    guide = (workshop.ROOT / "docs" / "teach" / "instructor.md").read_text(encoding="utf-8")
     notebook = nbformat.read(tree / "notebooks" / "take_home.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
@@ -104,7 +104,7 @@ def test_the_zip_holds_what_is_needed_and_no_litter(tree, tmp_path):
     assert all(name.startswith("r3d-workshop/") for name in names)
     assert not [n for n in names if re.search(r"__pycache__|/\.|\.pyc|runs/|playground|tests/", n)]
     assert sum(name.endswith(".mp4") for name in names) == 840
-    for name in ("README.txt", "start.py", "LICENSE", "constraints.txt", "docs/cheat-sheet.md"):
+    for name in ("README.txt", "start.py", "LICENSE", "constraints.txt", "docs/learn/cheat-sheet.md"):
         assert f"r3d-workshop/{name}" in names
 
 

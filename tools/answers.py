@@ -1,4 +1,4 @@
-"""``python -m tools.answers`` writes docs/answers.md, from what the checks are tested against."""
+"""``python -m tools.answers`` writes docs/teach/answers.md, from what the checks are tested against."""
 
 import contextlib
 import io
@@ -13,7 +13,7 @@ sys.path.append(str(ROOT / "tests"))
 import lessons
 from test_checks import CASES
 
-PAGE = ROOT / "docs" / "answers.md"
+PAGE = ROOT / "docs" / "teach" / "answers.md"
 INTRODUCTION = """\
 # Answers, and what to ask
 

@@ -1,7 +1,7 @@
 """Timetables from measured cells: ``python -m tools.timetable measure | write``.
 
-``measure`` executes the notebooks and notes in ``docs/timings.csv`` how long each cell takes.
-``write`` computes the timetables below from it and renews them in ``docs/instructor.md``.
+``measure`` executes the notebooks and notes in ``docs/teach/timings.csv`` how long each cell takes.
+``write`` computes the timetables below from it and renews them in ``docs/teach/instructor.md``.
 """
 
 import csv
@@ -18,8 +18,8 @@ import nbformat
 
 from .notebooks import NOTEBOOKS, ROOT, execute
 
-TIMINGS = ROOT / "docs" / "timings.csv"
-GUIDE = ROOT / "docs" / "instructor.md"
+TIMINGS = ROOT / "docs" / "teach" / "timings.csv"
+GUIDE = ROOT / "docs" / "teach" / "instructor.md"
 
 SLOW = 2  # a learner's laptop may need twice the measured seconds
 WORDS = 140  # a minute: an unhurried talk; telling takes no longer than reading aloud

@@ -37,9 +37,9 @@ COPIED = (
     "README.md",
     "constraints.txt",
     "data_samples",
-    "docs/cheat-sheet.md",
-    "docs/ethics.md",
-    "docs/several-machines.md",
+    "docs/learn/cheat-sheet.md",
+    "docs/reference/ethics.md",
+    "docs/reference/several-machines.md",
     "pyproject.toml",
     "r3d_helpers",
 )
@@ -64,7 +64,7 @@ gives the course.
 
 notebooks/                   the lessons; what you change and run there is yours
 notebooks/take_home.ipynb    a small program to mend for each of the lessons 00 to 05
-docs/cheat-sheet.md          axes on one page
+docs/learn/cheat-sheet.md          axes on one page
 README.md                    the whole project: commands for your own videos, a symptom index
 
 To be rid of it, delete this folder: nothing is installed anywhere else. (JupyterLab keeps a few
@@ -187,7 +187,7 @@ def assemble(folder: Path) -> None:
         notebook = nbformat.read(path, as_version=4)
         without_solutions(notebook)
         nbformat.write(notebook, folder / "notebooks" / path.name)
-    guide = (ROOT / "docs" / "instructor.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "teach" / "instructor.md").read_text(encoding="utf-8")
     nbformat.write(take_home(guide), folder / "notebooks" / "take_home.ipynb")
 
 
