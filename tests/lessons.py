@@ -11,9 +11,9 @@ from tools import book, notebooks
 matplotlib.use("agg")
 
 BUG_LESSONS = ("01_bug_permute", "02_bug_se_access", "03_bug_redundant_lstm")
-WITH_EXERCISES = (*BUG_LESSONS, "05_review_the_fix")
-EXPERIMENTS = ("06_clip_size", "07_augmentation", "08_tuning")
-PRACTICE = ("09_your_own_videos", "10_scale_out")
+WITH_EXERCISES = (*BUG_LESSONS, "06_review_hooks_and_weights")
+EXPERIMENTS = ("08_clip_size", "09_augmentation", "10_tuning")
+PRACTICE = ("11_your_own_videos", "13_scale_out")
 
 
 def load(name):

@@ -26,7 +26,7 @@ VOICE = program("03_bug_redundant_lstm", "program-voice")["VoiceEmotion"]
 TRANSFORMER = program("01_bug_permute", "program-transformer", batch=torch.rand(2, 1, 3, 48, 56))
 
 
-SHAKE = program("07_augmentation", "program-shake")
+SHAKE = program("09_augmentation", "program-shake")
 
 
 def first_that_sees(num_frames, length):
@@ -271,7 +271,7 @@ NO_RETURN = "No `return`."
 
 # By name of the check: right answers, untouched stub, wrong answers. A wrong answer has a fragment
 # of its reason and, where learners are likely to give it, what they did and a question to ask them:
-# docs/teach/answers.md is made of these. The first wrong answer is the original bug, the lesson's own.
+# `tools.answers` makes a page of these. The first wrong answer is the lesson's own bug.
 CASES = {
     "from_frames": (
         [
@@ -468,7 +468,7 @@ CASES = {
             (
                 residual,
                 "inside the block",
-                "The gate sits inside the block, before the addition: a good place (lesson 05), "
+                "The gate sits inside the block, before the addition: a good place (lesson 06), "
                 "but not the one asked for.",
             ),
             (lambda layer: layer, "0 different", "Returned the layer as it came."),
@@ -779,7 +779,7 @@ CASES = {
         lambda words, n: ...,
         [
             (
-                program("05_review_the_fix", "program-stretch")["stretch"],
+                program("06_review_hooks_and_weights", "program-stretch")["stretch"],
                 "are lost",
                 "The program as it was. How many words are there before the cut, and which are "
                 "cut off?",

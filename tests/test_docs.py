@@ -192,7 +192,7 @@ def test_the_script_on_the_page_makes_a_notebook(tmp_path, monkeypatch):
     (script,) = re.findall(r"```python\n(.+?)```", MAINTAINERS, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(inspect.cleandoc(script), {})
-    made = nbformat.read("11_my_lesson.ipynb", as_version=4)
+    made = nbformat.read("14_my_lesson.ipynb", as_version=4)
     assert test_notebooks.problems(made) == []
 
 

@@ -55,12 +55,12 @@ def test_there_are_notebooks():
         "02_bug_se_access",
         "03_bug_redundant_lstm",
         "04_train_the_fixed_model",
-        "05_review_the_fix",
-        "06_clip_size",
-        "07_augmentation",
-        "08_tuning",
-        "09_your_own_videos",
-        "10_scale_out",
+        "06_review_hooks_and_weights",
+        "08_clip_size",
+        "09_augmentation",
+        "10_tuning",
+        "11_your_own_videos",
+        "13_scale_out",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Lessons 09 and 10, and what they bring along: scenes and the camera."""
+"""Lessons 11 and 13, and what they bring along: scenes and the camera."""
 
 import lessons
 import numpy as np
@@ -26,8 +26,8 @@ def test_what_is_stated_is_true(name):
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [
-        ("09_your_own_videos", "ValueError", "labels ['calm'] are not among the classes"),
-        ("10_scale_out", "InvalidArgument", "Got: 5 Expected: 4"),
+        ("11_your_own_videos", "ValueError", "labels ['calm'] are not among the classes"),
+        ("13_scale_out", "InvalidArgument", "Got: 5 Expected: 4"),
     ],
 )
 def test_the_red_cell_fails_for_the_stated_reason(name, error, words):

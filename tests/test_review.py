@@ -1,4 +1,4 @@
-"""What lesson 05 finds in the published fix: each finding has its cell, and a test of the package.
+"""What lesson 06 finds in the published fix: each finding has its cell, and a test of the package.
 
 Taken the other way round: if one of these tests turns red, the package has got the flaw that the
 cell shows.
@@ -9,7 +9,7 @@ import importlib
 import lessons
 import pytest
 
-NAME = "05_review_the_fix"
+NAME = "06_review_hooks_and_weights"
 
 # Tags of the lesson's cells, and the tests that fail if the package has that flaw.
 FINDINGS = {

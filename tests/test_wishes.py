@@ -1,4 +1,4 @@
-"""Lessons 06 to 08 answer a wish each: with enough runs, a slice of them live, and an advice."""
+"""Lessons 08 to 10 answer a wish each: with enough runs, a slice of them live, and an advice."""
 
 import itertools
 import re
@@ -10,9 +10,9 @@ from r3d_helpers import doctor
 from r3d_helpers.studies import experiments
 
 FILES = {
-    "06_clip_size": ("clip-size", ("clip_len", "size", "sampling")),
-    "07_augmentation": ("augmentation", ("augment",)),
-    "08_tuning": ("tuning", ("settings",)),
+    "08_clip_size": ("clip-size", ("clip_len", "size", "sampling")),
+    "09_augmentation": ("augmentation", ("augment",)),
+    "10_tuning": ("tuning", ("settings",)),
 }
 
 

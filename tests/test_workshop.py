@@ -104,7 +104,8 @@ def test_the_zip_holds_what_is_needed_and_no_litter(tree, tmp_path):
     assert all(name.startswith("r3d-workshop/") for name in names)
     assert not [n for n in names if re.search(r"__pycache__|/\.|\.pyc|runs/|playground|tests/", n)]
     assert sum(name.endswith(".mp4") for name in names) == 840
-    for name in ("README.txt", "start.py", "LICENSE", "constraints.txt", "docs/learn/cheat-sheet.md"):
+    sheet = "docs/learn/cheat-sheet.md"
+    for name in ("README.txt", "start.py", "LICENSE", "constraints.txt", sheet):
         assert f"r3d-workshop/{name}" in names
 
 

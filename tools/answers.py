@@ -1,4 +1,4 @@
-"""``python -m tools.answers`` writes docs/teach/answers.md, from what the checks are tested against."""
+"""``python -m tools.answers`` writes the page of answers, from the tests of the checks."""
 
 import contextlib
 import io

@@ -87,7 +87,7 @@ CLIP, PERMUTE, ACCESS, LSTM, TRAIN, REVIEW = (
     "02_bug_se_access",
     "03_bug_redundant_lstm",
     "04_train_the_fixed_model",
-    "05_review_the_fix",
+    "06_review_hooks_and_weights",
 )
 
 PLANS = (

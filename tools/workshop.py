@@ -63,7 +63,7 @@ If it says "Not ready", it also says what to do. If that does not help, show the
 gives the course.
 
 notebooks/                   the lessons; what you change and run there is yours
-notebooks/take_home.ipynb    a small program to mend for each of the lessons 00 to 05
+notebooks/take_home.ipynb    a small program to mend for each of the lessons 00 to 06
 docs/learn/cheat-sheet.md          axes on one page
 README.md                    the whole project: commands for your own videos, a symptom index
 

@@ -430,7 +430,7 @@ def voice(answer: object) -> str:
     return "time is time, and nobody's answer depends on who else is in the batch."
 
 
-# Lesson 05
+# Lesson 06
 
 
 class _Gated(nn.Module):
@@ -522,7 +522,7 @@ def quiz_review(answer: object) -> str:
     return _quiz(answer, "d", reasons)
 
 
-# Lesson 06
+# Lesson 08
 
 
 @_check
@@ -574,7 +574,7 @@ def quiz_clip(answer: object) -> str:
     return _quiz(answer, "c", reasons)
 
 
-# Lesson 07
+# Lesson 09
 
 
 @_check
@@ -635,7 +635,7 @@ def quiz_label(answer: object) -> str:
     return _quiz(answer, "e", reasons)
 
 
-# Lesson 08
+# Lesson 10
 
 
 @_check
@@ -694,7 +694,7 @@ def quiz_tuning(answer: object) -> str:
     return _quiz(answer, "c", reasons)
 
 
-# Lesson 09
+# Lesson 11
 
 
 @_check
@@ -776,7 +776,7 @@ def quiz_faces(answer: object) -> str:
     return _quiz(answer, "c", reasons)
 
 
-# Lesson 10
+# Lesson 13
 
 
 @_check
