@@ -16,6 +16,7 @@ from pathlib import Path
 
 from r3d_helpers import datasets
 from r3d_helpers.apply import crops
+from r3d_helpers.apply.runs import Shape
 from r3d_helpers.doctor import SAMPLES
 
 
@@ -42,10 +43,11 @@ def main() -> None:
     clips = getattr(datasets, args.reader)(args.root)
     clips = clips[:: max(1, len(clips) // args.clips)][: args.clips]
     crop = crops.FaceCrop(no_face="centre") if args.crop == "face" else None
-    shape = {"clip_len": args.clip_len, "size": args.size, "crop": crop}
     with tempfile.TemporaryDirectory() as folder:
-        plain = datasets.ClipDataset(clips, **shape)
-        cached = datasets.ClipDataset(clips, **shape, cache=folder)
+        plain, cached = (
+            Shape(args.clip_len, args.size, crop, place).dataset(clips)
+            for place in (None, Path(folder))
+        )
         load(plain)
         print(
             f"{len(clips)} clips, {args.clip_len} frames of {args.size} x {args.size}, {args.crop}"

@@ -1,21 +1,18 @@
 """The few commands: ``python -m r3d_helpers COMMAND``; ``--help`` lists them."""
 
 import argparse
-import csv
 import os
 import signal
 import sys
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import doctor
 
 if TYPE_CHECKING:  # imported late, so that `doctor` runs where these cannot be
-    from . import datasets
-    from .apply import crops, explain
+    from .apply import runs
 
 READERS = ("ravdess", "crema_d", "folder")
 EXPERIMENT_OPTIONS = {
@@ -212,210 +209,80 @@ def _faces(args: argparse.Namespace) -> int:
 
 def _describe(args: argparse.Namespace) -> int:
     from . import datasets
+    from .apply import overview
 
     clips = getattr(datasets, args.reader)(args.root)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a clip that is cut short is told as doubtful
-        print(datasets.describe(clips, progress=True))
+        print(overview.describe(clips, progress=True))
     return 0
 
 
 def _train(args: argparse.Namespace) -> int:
-    import torch
-    from accelerate import PartialState
-
-    from . import datasets, trainer
-    from .apply import evaluation
+    from . import checkpoint
+    from .apply import runs
+    from .config import TrainConfig
 
     signal.signal(signal.SIGTERM, _stop)
-    process = PartialState(cpu=not torch.cuda.is_available())
     about: dict = {}
     if args.start is not None:
-        about = trainer.load(args.start)[1]
+        about = checkpoint.load(args.start)[1]
         for name in ("se", "se_init", "weights"):
             if getattr(args, name) is not None:
                 flag = f"--{name.replace('_', '-')}"
                 raise ValueError(f"{flag} does not go with --from: the checkpoint says it")
     known = {"clip_len": 16, "dropout": 0.5, **about.get("model", {})}
-    shape = {
-        "clip_len": known["clip_len"] if args.clip_len is None else args.clip_len,
-        "size": (about.get("size") or 112) if args.size is None else args.size,
-        "crop": _crop(args, about),
-        "cache": args.cache,
-    }
-    args.dropout = known["dropout"] if args.dropout is None else args.dropout
-    with process.main_process_first():  # it fills the cache, the others find it filled
-        clips = _clips(args, shape)
-    shape["classes"] = sorted({clip.label for clip in clips})
-    if args.folds is None:
-        splits = [(args.out, datasets.train_val_test(clips, seed=args.seed))]
-    else:
-        splits = [
-            (
-                args.out / f"fold-{number}",
-                (*datasets.split_by_subject(rest, 0.15, args.seed), test),
-            )
-            for number, (rest, test) in enumerate(datasets.subject_folds(clips, args.folds), 1)
-        ]
-    for out, split in splits:
-        if not (args.resume and args.folds and (out / "predictions.csv").exists()):
-            _fit(args, out, *split, shape)
-    if args.folds and _is_main_process():
-        print(f"\nall {args.folds} folds together:")
-        print(evaluation.pooled([out / "predictions.csv" for out, _ in splits], args.views))
-    process.destroy_process_group()
+    names = set(TrainConfig.__dataclass_fields__) & set(vars(args))
+    plan = runs.Plan(
+        source=_source(args),
+        shape=runs.Shape(
+            clip_len=known["clip_len"] if args.clip_len is None else args.clip_len,
+            size=(about.get("size") or 112) if args.size is None else args.size,
+            crop=_crop(args).resolve(about.get("crop")),
+            cache=args.cache,
+        ),
+        out=args.out,
+        network={
+            "se": None if args.se == "none" else args.se or "output",
+            "se_init": args.se_init or "identity",
+            "dropout": known["dropout"] if args.dropout is None else args.dropout,
+            "weights": args.weights,
+        },
+        config=TrainConfig(**{name: getattr(args, name) for name in names}),
+        augment=args.augment,
+        seed=args.seed,
+        start=args.start,
+        resume=args.resume,
+        folds=args.folds,
+        views=args.views,
+    )
+    runs.train(plan)
     return 0
 
 
-def _fit(
-    args: argparse.Namespace,
-    out: Path,
-    train: "list[datasets.Clip]",
-    val: "list[datasets.Clip]",
-    test: "list[datasets.Clip]",
-    shape: dict,
-) -> None:
-    """Train one run, score it on ``test``, and write its model card."""
-    import torch
-
-    from . import augment, datasets, model, sampler, trainer
-    from .apply import evaluation
-
-    train_set = datasets.ClipDataset(
-        train,
-        **shape,
-        sampler=partial(sampler.jitter, generator=None),
-        transform=augment.preset(args.augment),
-    )
-    val_set, test_set = (datasets.ClipDataset(part, **shape) for part in (val, test))
-    names = set(trainer.TrainConfig.__dataclass_fields__) & set(vars(args))
-    config = trainer.TrainConfig(**{name: getattr(args, name) for name in names})
-    if args.resume and not (args.folds and not (out / "last.safetensors").exists()):
-        run = trainer.Trainer.resume(out)
-        for name in sorted(names - {"num_workers"}):
-            if (begun := getattr(run.config, name)) != getattr(config, name):
-                raise ValueError(
-                    f"{out}: the run was begun with {name} {begun}, not {getattr(config, name)}: "
-                    "repeat the options as they were, or choose another --out"
-                )
-    else:
-        torch.manual_seed(args.seed)
-        if args.start is None:
-            net = model.R3DEmotion(
-                len(shape["classes"]),
-                clip_len=shape["clip_len"],
-                se=None if args.se == "none" else args.se or "output",
-                se_init=args.se_init or "identity",
-                dropout=args.dropout,
-                weights=args.weights,
-            )
-        else:
-            changes = {"clip_len": shape["clip_len"], "dropout": args.dropout}
-            net, _ = trainer.load(args.start, shape["classes"], **changes)
-        run = trainer.Trainer(net, config, out)
-    if _is_main_process():
-        print(f"{len(train)} clips to train, {len(val)} to validate, {len(test)} to test")
-    run.fit(train_set, val_set)
-    logits, targets = evaluation.predict(run, test_set, args.views)
-    if _is_main_process():
-        tested = evaluation.report(
-            *(logits, targets, [clip.subject for clip in test], shape["classes"], args.views)
-        )
-        print(tested)
-        about = {**run.about, "history": run.history}
-        card = evaluation.card(about, tested, f"{args.reader} in {args.root.resolve().name}")
-        (out / "README.md").write_text(card, encoding="utf-8")
-        evaluation.write_predictions(out / "predictions.csv", test_set, logits)
-        if args.folds:  # finished: 400 MB that nothing goes on from
-            run.last.unlink()
-
-
 def _evaluate(args: argparse.Namespace) -> int:
-    from . import datasets, trainer
-    from .apply import evaluation
+    from .apply import runs
 
-    net, about = trainer.load(args.checkpoint)
-    shape = {
-        "clip_len": net.clip_len,
-        "size": _size(args.checkpoint, about),
-        "crop": _crop(args, about),
-        "cache": args.cache,
-    }
-    seen = () if args.all else about["subjects"]
-    clips = _clips(args, shape, without=seen)
-    dataset = datasets.ClipDataset(clips, **shape, classes=about["classes"])
-    folder = args.checkpoint if args.checkpoint.is_dir() else args.checkpoint.parent
-    run = trainer.Trainer(net, trainer.TrainConfig(**about["train"]), folder)
-    tested = evaluation.evaluate(run, dataset, args.views)
-    if _is_main_process():
-        print(tested)
+    runs.evaluate(
+        *(args.checkpoint, _source(args), _crop(args)),
+        cache=args.cache,
+        views=args.views,
+        everybody=args.all,
+    )
     return 0
 
 
 def _predict(args: argparse.Namespace) -> int:
-    from . import trainer
-    from .apply import explain
-    from .apply.crops import NoFaceError
-    from .video import VideoError
+    from .apply import runs
 
-    net, about = trainer.load(args.checkpoint)
-    size, crop = _size(args.checkpoint, about), _crop(args, about)
-    rows, failed = [], 0
-    for path in args.videos:
-        try:
-            line = explain.timeline(
-                *(net, path), size=size, window=args.window, step=args.step, crop=crop
-            )
-        except VideoError as error:  # the other videos are none the worse for it
-            hint = "; --no-face centre" if isinstance(error, NoFaceError) else ""
-            print(f"error: {error}{hint}", file=sys.stderr)
-            failed += 1
-            continue
-        print(f"{path}, {line.end[-1]:.1f} s")
-        ranked = sorted(zip(line.overall.tolist(), about["classes"], strict=True), reverse=True)
-        for share, name in ranked:
-            print(f"  {name:<12}{share:6.3f}")
-        if len(line.begin) > 1:
-            for begin, end, row in zip(line.begin, line.end, line.probabilities, strict=True):
-                share, best = row.max(0)
-                print(f"  {begin:6.1f} to {end:6.1f} s  {about['classes'][best]:<12}{share:6.3f}")
-        rows += [
-            [path, f"{begin:.3f}", f"{end:.3f}", *row]
-            for begin, end, row in zip(
-                line.begin, line.end, line.probabilities.tolist(), strict=True
-            )
-        ]
-        if args.figures is not None:
-            _draw(args.figures, path, net, about, line, crop)
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["path", "begin", "end", *about["classes"]], *rows])
+    failed = runs.predict(
+        *(args.checkpoint, args.videos, _crop(args)),
+        window=args.window,
+        step=args.step,
+        out=args.out,
+        figures=args.figures,
+    )
     return 2 if failed else 0
-
-
-def _draw(
-    folder: Path,
-    path: Path,
-    net: object,
-    about: dict,
-    line: "explain.Timeline",
-    crop: "crops.FaceCrop | None",
-) -> None:
-    """The time line of a video, and what speaks for the surest window's answer."""
-    from . import datasets
-    from .apply import explain, plots
-
-    folder.mkdir(parents=True, exist_ok=True)
-    figure = plots.timeline(line, about["classes"], title=path.name)
-    figure.savefig(folder / f"{path.stem}-timeline.png", dpi=120)
-    surest, target = divmod(int(line.probabilities.argmax()), len(about["classes"]))
-    begin, end = line.begin[surest], line.end[surest]
-    clip = explain.clip_at(net, path, begin, end, size=about["size"], crop=crop)
-    layer = "layer3"
-    cam = explain.grad_cam(net, datasets.normalize(clip), target, layer)
-    title = f"What speaks for {about['classes'][target]}, {begin:.1f} to {end:.1f} s ({layer})"
-    plots.heat(clip, {layer: cam}, title=title).savefig(folder / f"{path.stem}-cam.png", dpi=120)
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -448,61 +315,16 @@ def _experiment(args: argparse.Namespace) -> int:
     return 0
 
 
-def _size(checkpoint: Path, about: dict) -> int:
-    if not (about["size"] and about["classes"]):
-        raise ValueError(f"{checkpoint}: was trained without ClipDataset and states no frame size")
-    return about["size"]
+def _crop(args: argparse.Namespace) -> "runs.CropOptions":
+    from .apply import runs
+
+    return runs.CropOptions(args.crop, args.no_face, args.margin, args.face_model)
 
 
-def _crop(args: argparse.Namespace, about: dict) -> "crops.FaceCrop | None":
-    """The face crop that is asked for, or else the one that the checkpoint was made with."""
-    from .apply.crops import FaceCrop
+def _source(args: argparse.Namespace) -> "runs.Source":
+    from .apply import runs
 
-    if args.crop == "none" or (args.crop is None and not about.get("crop")):
-        if args.no_face != "error" or args.margin is not None or args.face_model is not None:
-            raise ValueError("--no-face, --margin and --face-model go with --crop face")
-        return None
-    settings = {} if args.crop == "face" else dict(about["crop"])
-    if args.no_face != "error":
-        settings["no_face"] = "centre" if args.no_face == "centre" else "error"
-    if args.margin is not None:
-        settings["margin"] = args.margin
-    if args.face_model is not None:
-        settings["detector"] = args.face_model
-    return FaceCrop(**settings)
-
-
-def _clips(
-    args: argparse.Namespace, shape: dict, without: Sequence[str] = ()
-) -> "list[datasets.Clip]":
-    """The clips to use; what is left out is asked for, and named."""
-    from . import datasets
-    from .apply.crops import NoFaceError
-
-    clips = getattr(datasets, args.reader)(args.root)
-    seen = sorted({clip.subject for clip in clips}.intersection(without))
-    clips = [clip for clip in clips if clip.subject not in seen]
-    if not clips:
-        raise ValueError(f"{args.root}: the model was trained with all its subjects; see --all")
-    if seen and _is_main_process():
-        print(
-            f"left out, for the model was trained or chosen with subjects of these names: "
-            f"{', '.join(seen)}; --all keeps them",
-            file=sys.stderr,
-        )
-    if not (args.cache or args.skip_unreadable or args.no_face == "skip"):
-        return clips
-    fetch = datasets.ClipDataset(clips, **shape).fetch
-    good, bad = datasets.readable(clips, fetch, progress=_is_main_process())
-    for _, error in bad:
-        no_face = isinstance(error, NoFaceError)
-        if not (args.no_face == "skip" if no_face else args.skip_unreadable):
-            raise error
-        if _is_main_process():
-            print(f"left out: {error}", file=sys.stderr)
-    if not good:
-        raise ValueError(f"{args.root}: no clip is left")
-    return [clip for clip, _ in good]
+    return runs.Source(args.root, args.reader, args.skip_unreadable, args.no_face == "skip")
 
 
 def _way_out(args: argparse.Namespace, error: Exception) -> str:
@@ -519,11 +341,6 @@ def _way_out(args: argparse.Namespace, error: Exception) -> str:
 
 def _stop(*_: object) -> None:
     raise Stopped
-
-
-def _is_main_process() -> bool:
-    """Of several started by torchrun or accelerate, the one that speaks."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _is_lost_connection(error: RuntimeError) -> bool:

@@ -3,24 +3,17 @@
 import os
 import random
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from statistics import median
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm.auto import tqdm
 
 from . import sampler as samplers
 from . import video
-from .apply.cache import ClipCache
-from .apply.crops import FaceCrop
 
 RAVDESS_EMOTIONS = {
     "01": "neutral",
@@ -39,13 +32,6 @@ CREMA_D_EMOTIONS = {
     "HAP": "happy",
     "NEU": "neutral",
     "SAD": "sad",
-}
-# Reported by users of CREMA-D; they decode, at least in part.
-CREMA_D_DOUBTFUL = {
-    "1076_MTI_NEU_XX": "reported as damaged",
-    "1076_MTI_SAD_XX": "reported as damaged",
-    "1064_TIE_SAD_XX": "reported as damaged",
-    "1064_IEO_DIS_MD": "a minute long, where a sentence takes three seconds",
 }
 VIDEO_ENDINGS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".flv", ".m4v", ".mpg")
 
@@ -151,94 +137,6 @@ def folder(root: str | os.PathLike) -> list[Clip]:
     return clips
 
 
-@dataclass(frozen=True)
-class Description:
-    """What `describe` found; ``print`` shows it as a table.
-
-    Attributes:
-        clips: those that can be read, in order.
-        frames: of each, the number of frames that decode.
-        seconds: of each, its length; 0.0 where the file does not state its frame rate.
-        unreadable: the other clips, each with the error.
-        doubtful: clips that can be read and still deserve a look, each with the reason.
-    """
-
-    clips: list[Clip]
-    frames: list[int]
-    seconds: list[float]
-    unreadable: list[tuple[Clip, video.VideoError]]
-    doubtful: list[tuple[Clip, str]]
-
-    def __str__(self) -> str:
-        lines = [f"{len(self.clips)} clips of {len({c.subject for c in self.clips})} subjects"]
-        if self.clips:
-            lines += [
-                f"frames:  {_range(self.frames, '.0f')}",
-                f"seconds: {_range(self.seconds, '.1f')}",
-                "",
-                *_table(self.clips),
-            ]
-        for name in ("unreadable", "doubtful"):
-            if found := getattr(self, name):
-                # The reason names the file wherever the error did.
-                lines += ["", f"{len(found)} {name}:", *(f"  {reason}" for _, reason in found)]
-        return "\n".join(lines)
-
-
-def describe(clips: Iterable[Clip], *, progress: bool = False) -> Description:
-    """Decode every clip once, count, and list what cannot be read, with the reason.
-
-    Nothing is left out anywhere unless you go on with the ``clips`` of the result.
-
-    Args:
-        clips: what to look at.
-        progress: show a progress bar.
-
-    Returns:
-        Counts by emotion and subject, lengths, and troubles.
-    """
-    good, unreadable = readable(clips, video.probe, progress=progress)
-    infos = [info for _, info in good]
-    return Description(
-        clips=[clip for clip, _ in good],
-        frames=[info.num_frames for info in infos],
-        seconds=[info.num_frames / info.fps if info.fps > 0 else 0.0 for info in infos],
-        unreadable=unreadable,
-        doubtful=[(clip, doubt) for clip, info in good if (doubt := _doubt(clip, info))],
-    )
-
-
-def readable(
-    clips: Iterable[Clip], read: Callable[[Path], Any], *, progress: bool = False
-) -> tuple[list[tuple[Clip, Any]], list[tuple[Clip, video.VideoError]]]:
-    """Try to read every clip, several at a time.
-
-    Args:
-        clips: what to try.
-        read: how, such as `video.probe`; or `ClipDataset.fetch`, which looks for a face and fills
-            the cache, where the data set has these.
-        progress: show a progress bar.
-
-    Returns:
-        The clips that could be read, with what ``read`` returned; and the others, with the error.
-    """
-    clips = list(clips)
-
-    def attempt(clip: Clip) -> Any:  # noqa: ANN401 (what `read` returns)
-        try:
-            return read(clip.path)
-        except video.VideoError as error:
-            return error
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        bar = tqdm(pool.map(attempt, clips), total=len(clips), unit="clip", disable=not progress)
-        found = list(zip(clips, bar, strict=True))
-    return (
-        [(clip, result) for clip, result in found if not isinstance(result, video.VideoError)],
-        [(clip, result) for clip, result in found if isinstance(result, video.VideoError)],
-    )
-
-
 def split_by_subject(
     clips: Iterable[Clip], val_fraction: float = 0.25, seed: int = 0
 ) -> tuple[list[Clip], list[Clip]]:
@@ -311,6 +209,18 @@ def subject_folds(clips: Iterable[Clip], k: int) -> list[tuple[list[Clip], list[
     return [_part(clips, set(subjects[i * n // k : (i + 1) * n // k])) for i in range(k)]
 
 
+class Reader(Protocol):
+    """What `ClipDataset` asks to decode a clip."""
+
+    def read(
+        self,
+        path: str | os.PathLike,
+        indices: Sequence[int] | Callable[[int], Sequence[int]] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Frames as `video.read` gives them: uint8 RGB ``[T, C, H, W]``."""
+
+
 class ClipDataset(Dataset):
     """Clips as a model wants them: decoded, sampled, augmented and normalised.
 
@@ -325,13 +235,13 @@ class ClipDataset(Dataset):
         transform: uint8 ``[T, C, H, W]`` to the same, such as `augment.preset`.
         classes: the label names in order; None takes those of ``clips``, sorted. Give the
             training set's to the other sets.
-        crop: cuts every clip to its face; None keeps the frame.
-        cache: a folder in which decoded clips are kept, see `ClipCache`; None decodes each time.
+        reader: what decodes a clip: anything with a function ``read`` like `video.read`, such as
+            a `FaceCrop` or a `ClipCache`.
 
     Attributes:
         clips: the clips, as a list.
         classes: label names; an item's label indexes it.
-        crop: as given.
+        crop: the settings of the reader's face crop, as a checkpoint keeps them; None without.
         targets: the label index of every clip.
 
     Raises:
@@ -347,8 +257,7 @@ class ClipDataset(Dataset):
         sampler: Callable[[int, int], Sequence[int]] = samplers.uniform,
         transform: Callable[[Tensor], Tensor] | None = None,
         classes: Sequence[str] | None = None,
-        crop: FaceCrop | None = None,
-        cache: str | os.PathLike | None = None,
+        reader: Reader = video,
     ) -> None:
         self.clips = list(clips)
         if not self.clips:
@@ -366,11 +275,8 @@ class ClipDataset(Dataset):
                 f"labels {unknown} are not among the classes {self.classes}: leave these clips "
                 "out, or fine-tune the model on the new labels"
             )
-        self.crop = crop
-        if cache is not None:
-            self._read = ClipCache(cache, crop).read
-        else:
-            self._read = video.read if crop is None else crop.read
+        self.crop = getattr(reader, "settings", None)
+        self._read = reader.read
         self.targets = [self.classes.index(clip.label) for clip in self.clips]
 
     def __len__(self) -> int:
@@ -415,37 +321,6 @@ def _matches(
     if not found:
         raise ValueError(f"{root}: no video below it is named like {example}; is the reader right?")
     return found
-
-
-def _doubt(clip: Clip, info: video.Info) -> str | None:
-    if info.missing:
-        return f"{clip.path}: cut short, {info.missing} frames after {info.num_frames} are missing"
-    if known := CREMA_D_DOUBTFUL.get(clip.path.stem.upper()):
-        return f"{clip.path}: {known}"
-    return None
-
-
-def _range(values: Sequence[float], how: str) -> str:
-    return f"{min(values):{how}} to {max(values):{how}}, median {median(values):{how}}"
-
-
-def _table(clips: Sequence[Clip]) -> list[str]:
-    """Clips by subject (down) and label (across); neighbours with equal counts share a row."""
-    counts = Counter((clip.subject, clip.label) for clip in clips)
-    labels = sorted({clip.label for clip in clips})
-    rows = [
-        (subject, [counts[subject, label] for label in labels])
-        for subject in sorted({clip.subject for clip in clips})
-    ]
-    table = [("subject", labels)]
-    for row, group in groupby(rows, key=lambda item: item[1]):
-        names = [subject for subject, _ in group]
-        name = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)}), each"
-        table.append((name, row))
-    table.append(("all", [sum(column) for column in zip(*(row for _, row in rows), strict=True)]))
-    first = max(len(name) for name, _ in table)
-    width = max(5, *map(len, labels)) + 2
-    return [f"{name:<{first}}" + "".join(f"{n:>{width}}" for n in row) for name, row in table]
 
 
 def _subjects(clips: Sequence[Clip]) -> list[str]:

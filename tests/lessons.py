@@ -7,13 +7,20 @@ import matplotlib
 import nbformat
 
 from tools import book, notebooks
+from tools.lessons import lessons as listed
 
 matplotlib.use("agg")
 
-BUG_LESSONS = ("01_bug_permute", "02_bug_se_access", "03_bug_redundant_lstm")
-WITH_EXERCISES = (*BUG_LESSONS, "06_review_hooks_and_weights")
-EXPERIMENTS = ("08_clip_size", "09_augmentation", "10_tuning")
-PRACTICE = ("11_your_own_videos", "13_scale_out")
+
+def named(*kinds):
+    """Names of the lessons of some kinds, in order."""
+    return tuple(lesson.name for lesson in listed(*kinds))
+
+
+BUG_LESSONS = named("bug")
+WITH_EXERCISES = named("bug", "review")
+EXPERIMENTS = named("experiment")
+PRACTICE = named("practice")
 
 
 def load(name):

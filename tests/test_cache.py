@@ -24,6 +24,7 @@ from r3d_helpers import datasets, video
 from r3d_helpers.apply import cache as cache_module
 from r3d_helpers.apply.cache import ClipCache
 from r3d_helpers.apply.crops import FaceCrop, NoFaceError
+from r3d_helpers.apply.runs import Shape
 
 DATA = Path(__file__).parent / "data"
 CLIP = DATA / "h264.mp4"
@@ -276,8 +277,7 @@ def test_a_kill_at_any_moment_leaves_no_half_clip(folder):
 def test_workers_share_a_folder(folder, crop):
     names = ["h264.mp4"] * 6 + ["vfr.mp4", "rotated.mov", "vfr.mp4", "rotated.mov"]
     clips = [datasets.Clip(DATA / name, "happy", "anna") for name in names]
-    plain = datasets.ClipDataset(clips, clip_len=4, size=32, crop=crop)
-    shared = datasets.ClipDataset(clips, clip_len=4, size=32, crop=crop, cache=folder)
+    plain, shared = (Shape(4, 32, crop, place).dataset(clips) for place in (None, folder))
     expected = [frames for frames, _ in plain]
     for _ in range(2):
         loader = DataLoader(shared, batch_size=None, num_workers=2)

@@ -1,6 +1,8 @@
 """Every check against right answers, the untouched stub, and wrong answers with their reasons."""
 
 import copy
+import importlib
+import pkgutil
 import random
 
 import lessons
@@ -1125,10 +1127,17 @@ def test_a_wrong_answer_is_explained(capsys, name, i):
 
 
 def test_every_check_meets_five_wrong_answers():
+    files = [
+        importlib.import_module(f"{checks.__name__}.{file.name}")
+        for file in pkgutil.iter_modules(checks.__path__)
+    ]
     ours = {
-        n: f for n, f in vars(checks).items() if getattr(f, "__module__", "") == checks.__name__
+        name
+        for file in files
+        for name, f in vars(file).items()
+        if hasattr(f, "__wrapped__") and f.__module__ == file.__name__
     }
-    assert {name for name, f in ours.items() if hasattr(f, "__wrapped__")} == set(CASES)
+    assert ours == set(checks.__all__) == set(CASES)
     assert all(len(wrong) >= 5 for _, _, wrong in CASES.values())
     told = {name: sum(len(case) == 3 for case in wrong) for name, (_, _, wrong) in CASES.items()}
     assert all(number >= 5 for name, number in told.items() if not name.startswith("quiz")), told

@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r3d_helpers import TrainConfig, sampler, trainer, video
+from r3d_helpers import TrainConfig, metrics, sampler, video
 from r3d_helpers.apply import evaluation
 from r3d_helpers.apply.crops import FaceCrop
 from r3d_helpers.datasets import Clip, ClipDataset, normalize
@@ -89,7 +89,7 @@ def test_neither_the_order_of_clips_nor_a_second_copy_of_all_matters(seed, peopl
 
 def test_uar_and_war_lie_within_their_intervals():
     predicted, targets, subjects = crowd()
-    scores = trainer.score(torch.eye(3)[predicted], targets)
+    scores = metrics.score(torch.eye(3)[predicted], targets)
     uar, war = evaluation.interval(predicted, targets, subjects)
     assert uar[0] < scores.uar < uar[1]
     assert war[0] < scores.war < war[1]
@@ -421,7 +421,7 @@ def test_views_can_go_to_workers_that_are_spawned():
 
 def test_very_sure_answers_have_a_finite_loss():
     logits = torch.tensor([[0.0, 120.0]])
-    assert trainer.score(evaluation.average([logits]), torch.tensor([0])).loss == pytest.approx(120)
+    assert metrics.score(evaluation.average([logits]), torch.tensor([0])).loss == pytest.approx(120)
 
 
 def test_a_card_says_what_is_not_known(tmp_path):

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from r3d_helpers import datasets, doctor, sampler
+from r3d_helpers import datasets, doctor, metrics, sampler
 from r3d_helpers.classroom import actors
-from r3d_helpers.studies import experiments
-from r3d_helpers.studies.experiments import AUGMENTATIONS, CLIP_SIZES, SE_SETTINGS, Recipe
+from r3d_helpers.studies import experiments, sweep
+from r3d_helpers.studies import recipe as recipes
+from r3d_helpers.studies.experiments import CLIP_SIZES, SE_SETTINGS
+from r3d_helpers.studies.recipe import AUGMENTATIONS, Recipe
 
 GRID = [{"se": se, "seed": seed} for seed in (0, 1) for se in ("none", "output")]
 
@@ -32,9 +34,9 @@ def make_runner(calls, stop_at=None):
 
 def test_a_sweep_writes_one_row_per_run(tmp_path):
     path, calls = tmp_path / "results" / "se.csv", []
-    rows = experiments.sweep(path, GRID, make_runner(calls), command="x", work=tmp_path)
+    rows = sweep.sweep(path, GRID, make_runner(calls), command="x", work=tmp_path)
     assert calls == GRID
-    assert rows == experiments.read(path)
+    assert rows == sweep.read(path)
     assert rows[2] == {"se": "none", "seed": "1", "test_uar": "0.8333"}
     assert path.read_text().startswith("# x\n# Python 3")
     assert sorted(p.name for p in path.parent.iterdir()) == ["se.csv"]
@@ -43,12 +45,12 @@ def test_a_sweep_writes_one_row_per_run(tmp_path):
 def test_a_stopped_sweep_goes_on_and_repeats_nothing(tmp_path):
     path, calls = tmp_path / "se.csv", []
     with pytest.raises(KeyboardInterrupt):
-        experiments.sweep(path, GRID, make_runner(calls, stop_at=2), command="x", work=tmp_path)
-    assert len(experiments.read(path)) == 2
+        sweep.sweep(path, GRID, make_runner(calls, stop_at=2), command="x", work=tmp_path)
+    assert len(sweep.read(path)) == 2
     assert len(list(tmp_path.glob("se-*/none-1/begun"))) == 1  # to be gone on with
-    experiments.sweep(path, GRID, make_runner(calls), command="x", work=tmp_path)
+    sweep.sweep(path, GRID, make_runner(calls), command="x", work=tmp_path)
     assert calls == GRID
-    experiments.sweep(path, GRID, make_runner(calls), command="x", work=tmp_path)
+    sweep.sweep(path, GRID, make_runner(calls), command="x", work=tmp_path)
     assert calls == GRID
 
 
@@ -56,7 +58,7 @@ def test_two_commands_do_not_share_a_run_in_progress(tmp_path):
     for command in ("x --epochs 7", "x --epochs 8"):
         with pytest.raises(KeyboardInterrupt):
             runner = make_runner([], stop_at=0)
-            experiments.sweep(tmp_path / "se.csv", GRID, runner, command=command, work=tmp_path)
+            sweep.sweep(tmp_path / "se.csv", GRID, runner, command=command, work=tmp_path)
     assert len(list(tmp_path.glob("se-*/none-0/begun"))) == 2
 
 
@@ -79,7 +81,7 @@ def test_the_stored_results_are_those_of_the_command_as_it_stands(
 ):
     stored = doctor.SAMPLES / "results" / f"{file}.csv"
     copied = Path(shutil.copy(stored, tmp_path))
-    monkeypatch.setattr(experiments, "Trainer", None)  # nothing is left to train
+    monkeypatch.setattr(recipes, "Trainer", None)  # nothing is left to train
     rows = getattr(experiments, name)(doctor.SAMPLES, copied, work=tmp_path, **options)
     grid = [{**setting, "seed": seed} for seed in range(3) for setting in settings]
     assert [{name: row[name] for name in grid[0]} for row in rows] == [
@@ -93,16 +95,16 @@ def test_two_result_files_do_not_share_a_run_in_progress(tmp_path):
         with pytest.raises(KeyboardInterrupt):
             runner = make_runner([], stop_at=0)
             path = tmp_path / folder / "se.csv"
-            experiments.sweep(path, GRID, runner, command="x", work=tmp_path)
+            sweep.sweep(path, GRID, runner, command="x", work=tmp_path)
     assert len(list(tmp_path.glob("se-*/none-0/begun"))) == 2
 
 
 def test_another_command_does_not_continue_a_file(tmp_path):
     path = tmp_path / "se.csv"
-    experiments.sweep(path, GRID, make_runner([]), command="x --epochs 7", work=tmp_path)
+    sweep.sweep(path, GRID, make_runner([]), command="x --epochs 7", work=tmp_path)
     before = path.read_text()
     with pytest.raises(ValueError, match="was made by another command"):
-        experiments.sweep(path, GRID, make_runner([]), command="x --epochs 8", work=tmp_path)
+        sweep.sweep(path, GRID, make_runner([]), command="x --epochs 8", work=tmp_path)
     assert path.read_text() == before
 
 
@@ -122,7 +124,7 @@ def test_an_unknown_sampling_is_named():
 
 def test_nothing_to_run_is_refused(tmp_path):
     with pytest.raises(ValueError, match="seeds, trials and settings must be 1 or more"):
-        experiments.sweep(tmp_path / "x.csv", [], None, command="x", work=tmp_path)
+        sweep.sweep(tmp_path / "x.csv", [], None, command="x", work=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -144,7 +146,7 @@ def work_slowly(folder, seconds):
             file.write(f"{what} {setting['seed']}\n")
 
     grid = [{"seed": seed} for seed in range(8)]
-    experiments.sweep(folder / "x.csv", grid, one, command="x", work=folder / "work")
+    sweep.sweep(folder / "x.csv", grid, one, command="x", work=folder / "work")
 
 
 def begin_process(folder, seconds):
@@ -173,7 +175,7 @@ def test_two_processes_share_the_runs_and_none_runs_twice(tmp_path):
         process.join(120)
         assert process.exitcode == 0
     assert sorted(lines(tmp_path)) == sorted(f"{w} {s}" for w in ("begin", "end") for s in range(8))
-    rows = experiments.read(tmp_path / "x.csv")
+    rows = sweep.read(tmp_path / "x.csv")
     assert [row["seed"] for row in rows] == [str(seed) for seed in range(8)]
     assert {row["pid"] for row in rows} == {str(process.pid) for process in processes}
     left = [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
@@ -190,7 +192,7 @@ def test_a_run_of_a_killed_process_is_taken_over(tmp_path):
     lives.join(60)
     assert lives.exitcode == 0
     assert [line for line in lines(tmp_path) if line.endswith(" 0")] == ["begin 0"] * 2 + ["end 0"]
-    assert len(experiments.read(tmp_path / "x.csv")) == 8
+    assert len(sweep.read(tmp_path / "x.csv")) == 8
 
 
 # --- what a run is made of --------------------------------------------------------------------
@@ -198,8 +200,8 @@ def test_a_run_of_a_killed_process_is_taken_over(tmp_path):
 
 @pytest.mark.parametrize("setting", CLIP_SIZES)
 def test_the_middle_view_is_what_a_single_clip_shows(setting):
-    views = experiments._views(setting["sampling"])
-    assert len(views) == experiments.VIEWS
+    views = recipes._views(setting["sampling"])
+    assert len(views) == recipes.VIEWS
     n = setting["clip_len"]
     for num_frames in (1, 7, 11, 16, 30, 45):
         middle = views[1](num_frames, n)
@@ -213,16 +215,16 @@ def test_the_middle_view_is_what_a_single_clip_shows(setting):
 
 
 def test_random_dense_clips_have_the_stride_and_reach_both_ends():
-    clips = {tuple(experiments._random_dense(20, 4)) for _ in range(500)}
+    clips = {tuple(recipes._random_dense(20, 4)) for _ in range(500)}
     assert clips == {(s, s + 2, s + 4, s + 6) for s in range(14)}
-    assert experiments._random_dense(3, 4) == [0, 2, 2, 2]
+    assert recipes._random_dense(3, 4) == [0, 2, 2, 2]
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_only_flicker_draws_every_frame_for_itself(name):
     still = torch.randint(256, (1, 3, 24, 24), dtype=torch.uint8).expand(4, -1, -1, -1)
     torch.manual_seed(0)
-    out = experiments._transform(name)(still)
+    out = recipes._transform(name)(still)
     assert (out.shape, out.dtype) == (still.shape, still.dtype)
     assert out.equal(out[:1].expand_as(out)) == (name != "flicker")
 
@@ -232,10 +234,10 @@ def test_reverse_and_speed_do_what_their_names_say():
     falls = 0
     for seed in range(40):
         torch.manual_seed(seed)
-        brightness = experiments._transform("reverse")(rising).float().mean((1, 2, 3))
+        brightness = recipes._transform("reverse")(rising).float().mean((1, 2, 3))
         falls += bool(brightness[0] > brightness[-1])
     assert 10 < falls < 30
-    spans = {experiments._random_sampler(Recipe(augment="speed"))(40, 40)[-1] for _ in range(50)}
+    spans = {recipes._random_sampler(Recipe(augment="speed"))(40, 40)[-1] for _ in range(50)}
     assert min(spans) < 38
 
 
@@ -249,9 +251,9 @@ def test_mixing_is_left_to_the_trainer(tmp_path, monkeypatch, mix):
         configs.append(self.config)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiments.Trainer, "fit", stop)
+    monkeypatch.setattr(recipes.Trainer, "fit", stop)
     with pytest.raises(KeyboardInterrupt):
-        experiments.train(Recipe(augment=mix, clip_len=1, size=16), clips, tmp_path / "run")
+        recipes.train(Recipe(augment=mix, clip_len=1, size=16), clips, tmp_path / "run")
     assert configs[0].mix == mix
 
 
@@ -264,7 +266,7 @@ def test_averaging_the_views_is_averaging_probabilities():
 
     # One view is sure of the wrong class, two lean to the right one; then two right, one wrong.
     views = [[[0.0, 30.0], [0.0, 9.0]], [[2.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [0.0, 9.0]]]
-    scores = experiments.score_views(Run(), views)
+    scores = recipes.score_views(Run(), views)
     assert scores == {
         "val_uar": 0.5,
         "test_uar": 0.5,
@@ -277,7 +279,7 @@ def test_averaging_the_views_is_averaging_probabilities():
 def test_the_gates_are_compared_on_people_never_seen(tmp_path, monkeypatch):
     actors.generate(tmp_path / "samples", actors=4, takes=1)
     seen = {}
-    fit, predict = experiments.Trainer.fit, experiments.Trainer.predict
+    fit, predict = recipes.Trainer.fit, recipes.Trainer.predict
 
     def spy_fit(self, train_set, val_set, **options):
         seen["fit"] = {c.subject for c in train_set.clips + val_set.clips}
@@ -288,8 +290,8 @@ def test_the_gates_are_compared_on_people_never_seen(tmp_path, monkeypatch):
         seen["test"] = {c.subject for c in test_set.clips}
         return predict(self, test_set)
 
-    monkeypatch.setattr(experiments.Trainer, "fit", spy_fit)
-    monkeypatch.setattr(experiments.Trainer, "predict", spy_predict)
+    monkeypatch.setattr(recipes.Trainer, "fit", spy_fit)
+    monkeypatch.setattr(recipes.Trainer, "predict", spy_predict)
     path = tmp_path / "se.csv"
     options = {
         "settings": experiments.SE_SETTINGS[-1:],
@@ -309,7 +311,7 @@ def test_the_gates_are_compared_on_people_never_seen(tmp_path, monkeypatch):
 
 
 def test_a_gain_is_taken_pair_by_pair():
-    gain = experiments.gain([0.9, 0.5, 0.7], [0.8, 0.3, 0.4])
+    gain = metrics.gain([0.9, 0.5, 0.7], [0.8, 0.3, 0.4])
     assert gain.pairs == pytest.approx((0.1, 0.2, 0.3))
     assert gain.mean == pytest.approx(0.2)
     assert gain.error == pytest.approx(0.1 / 3**0.5)
@@ -318,4 +320,4 @@ def test_a_gain_is_taken_pair_by_pair():
 @pytest.mark.parametrize("others", [[0.1], [0.1, 0.2, 0.3]])
 def test_scores_without_a_partner_are_refused(others):
     with pytest.raises(ValueError, match=f"got {min(len(others), 2)} and {len(others)} scores"):
-        experiments.gain([0.5, 0.6][: len(others)], others)
+        metrics.gain([0.5, 0.6][: len(others)], others)

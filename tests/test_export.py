@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from test_trainer import small_backbone
 
-from r3d_helpers import R3DEmotion, TrainConfig, datasets, trainer
+from r3d_helpers import R3DEmotion, TrainConfig, datasets
 from r3d_helpers import model as model_module
 from r3d_helpers.apply import export
 
@@ -69,7 +69,7 @@ def checkpoint(folder):
 @pytest.fixture(scope="module")
 def eager(checkpoint):
     """What the model itself answers."""
-    model, _ = trainer.load(checkpoint)
+    model, _ = checkpoint.load(checkpoint)
     return torch.no_grad()(model)
 
 
@@ -109,14 +109,14 @@ def test_the_configuration_is_what_the_weights_carry(laid):
     with safe_open(laid / "model.safetensors", "pt") as file:
         assert config == json.loads(file.metadata()["r3d_helpers"])
         assert file.metadata()["format"] == "pt"
-    assert config == trainer.load(laid)[1] == trainer.load(laid.parents[1] / "run")[1]
+    assert config == checkpoint.load(laid)[1] == checkpoint.load(laid.parents[1] / "run")[1]
     assert (config["classes"], config["size"]) == (CLASSES, 16)
 
 
 def test_a_hub_folder_answers_as_the_checkpoint(checkpoint, eager, folder):
-    model, about = trainer.load(export.hub(checkpoint, folder / "hub"))
+    model, about = checkpoint.load(export.hub(checkpoint, folder / "hub"))
     shutil.rmtree(folder / "hub")
-    assert about == trainer.load(checkpoint)[1]
+    assert about == checkpoint.load(checkpoint)[1]
     assert not model.training
     assert torch.no_grad()(model)(clips(2)).equal(eager(clips(2)))
 
@@ -298,5 +298,5 @@ def test_a_torch_program_carries_its_labels_too(small, tmp_path):
     export.torch_program(path, tmp_path / "model.pt2")
     facts = dict.fromkeys(("classes", "mean", "std"), "")
     torch.export.load(tmp_path / "model.pt2", extra_files=facts)
-    assert json.loads(facts["classes"]) == trainer.load(path)[1]["classes"]
+    assert json.loads(facts["classes"]) == checkpoint.load(path)[1]["classes"]
     assert json.loads(facts["mean"]) == list(datasets.MEAN)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from r3d_helpers import trainer, video
+from r3d_helpers import checkpoint, video
 from r3d_helpers.__main__ import main
 from r3d_helpers.studies import experiments, tuning
 
@@ -307,7 +307,7 @@ def test_a_run_on_faces_from_cache_to_prediction(own, tmp_path, capsys):
     options = ("--from", run, "--no-face", "centre", "--skip-unreadable", "--freeze", "layer4")
     given = ("train", own, "--reader", "folder", "--out", tmp_path / "next", "--epochs", "1")
     assert main([*map(str, (*given, *options))]) == 0
-    about = trainer.load(tmp_path / "next")[1]
+    about = checkpoint.load(tmp_path / "next")[1]
     assert about["classes"] == ["happy", "sad"]
     assert (about["size"], about["model"]["clip_len"], about["crop"]["no_face"]) == (
         16,
@@ -333,7 +333,7 @@ def test_folds_are_pooled_and_finished_ones_kept(faces, tmp_path, capsys):
     for fold in ("fold-1", "fold-2"):
         with (out / fold / "predictions.csv").open(newline="") as file:
             subjects.append({row["subject"] for row in csv.DictReader(file)})
-        assert not subjects[-1] & set(trainer.load(out / fold)[1]["subjects"])
+        assert not subjects[-1] & set(checkpoint.load(out / fold)[1]["subjects"])
     assert subjects == [{"01", "02"}, {"03", "04"}]
     # The second fold is lost; the first is not computed again.
     assert not list(out.glob("*/last.safetensors"))  # nothing goes on from a finished fold
@@ -348,8 +348,8 @@ def test_export_writes_what_evaluate_reads(run, faces, tmp_path, capsys):
     assert main([*map(str, given)]) == 0
     capsys.readouterr()
     scores = []
-    for checkpoint in (run, tmp_path / "hub"):
-        assert main(["evaluate", str(faces), "--checkpoint", str(checkpoint), "--views", "3"]) == 0
+    for place in (run, tmp_path / "hub"):
+        assert main(["evaluate", str(faces), "--checkpoint", str(place), "--views", "3"]) == 0
         scores.append(capsys.readouterr().out)
     assert scores[0] == scores[1]
     line = refused(capsys, *given)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tools import notebooks
+from tools.lessons import KINDS, README, lessons, read, renewed
 
 PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 MACHINE = re.compile(
@@ -48,20 +49,40 @@ def problems(notebook):
     return found
 
 
-def test_there_are_notebooks():
-    assert [path.stem for path in PATHS] == [
-        "00_meet_the_clip",
-        "01_bug_permute",
-        "02_bug_se_access",
-        "03_bug_redundant_lstm",
-        "04_train_the_fixed_model",
-        "06_review_hooks_and_weights",
-        "08_clip_size",
-        "09_augmentation",
-        "10_tuning",
-        "11_your_own_videos",
-        "13_scale_out",
-    ]
+def test_every_lesson_has_its_place():
+    found = lessons()
+    assert len(found) == len(PATHS) >= 11
+    assert [lesson.path for lesson in found] == PATHS  # the numbers of the names say the order
+    assert {lesson.kind for lesson in found} == set(KINDS)
+    for lesson in found:
+        assert lesson.name.startswith(f"{lesson.order:02}_")
+        assert lesson.title.startswith(f"{lesson.order:02} · ")
+        assert all(need < lesson.name for need in lesson.needs)
+
+
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
+def test_the_first_cell_says_what_the_metadata_say(lesson):
+    first = load(lesson.path).cells[0].source
+    assert re.search(r"\*\*Minutes:\*\* (\d+)", first)[1] == str(lesson.minutes)
+    _, before, rest = first.partition("**Before this:**")
+    assert before
+    assert set(re.findall(r"\]\((\w+)\.ipynb\)", rest)) == set(lesson.needs)
+
+
+def test_the_readme_has_the_lessons_as_they_are():
+    text = README.read_text(encoding="utf-8")
+    assert renewed(text) == text, "renew it: python -m tools.lessons"
+
+
+@pytest.mark.parametrize("change", [{"kind": "poem"}, {"minutes": None}])
+def test_a_lesson_that_does_not_say_what_it_is_is_named(tmp_path, sound, change):
+    about = sound.metadata["lesson"]
+    about |= change
+    for name in [name for name, value in about.items() if value is None]:
+        del about[name]
+    nbformat.write(sound, tmp_path / "odd.ipynb")
+    with pytest.raises(ValueError, match=r"odd\.ipynb: .*(kind|minutes)"):
+        read(tmp_path / "odd.ipynb")
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -86,7 +107,7 @@ def test_tidying_again_changes_nothing(path):
 def test_most_cells_are_compared(path):
     cells = code_cells(load(path))
     ignored = [c for c in cells if notebooks.UNCOMPARED in c.metadata.get("tags", ())]
-    assert len(ignored) <= len(cells) * (0.2 if "_bug_" in path.stem else 0.5)
+    assert len(ignored) <= len(cells) * (0.2 if path in BUGS else 0.5)
     # An uncompared cell is followed, sooner or later, by one that states what holds.
     assert notebooks.UNCOMPARED not in cells[-1].metadata.get("tags", ())
 
@@ -133,7 +154,7 @@ ANATOMY = [
     "Exercise",
     "Recap",
 ]
-BUGS = [path for path in PATHS if "_bug_" in path.stem]
+BUGS = [lesson.path for lesson in lessons("bug")]
 
 
 @pytest.mark.parametrize("path", BUGS, ids=lambda path: path.stem)

@@ -110,12 +110,6 @@ def test_readme_links_lead_somewhere():
         assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
-def test_readme_names_every_notebook():
-    text = (ROOT / "README.md").read_text()
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
-        assert f"notebooks/{path.name}" in text
-
-
 def test_symptom_index_leads_to_a_section_that_has_the_words():
     page = ROOT / "docs" / "learn" / "symptoms.md"
     index = page.read_text()

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import Dataset
 
-from r3d_helpers import R3DEmotion, TrainConfig, Trainer, trainer
+from r3d_helpers import R3DEmotion, TrainConfig, Trainer, checkpoint, metrics, optim, preflight
 from r3d_helpers import model as model_module
 
 
@@ -185,12 +185,12 @@ def test_the_model_ends_with_the_weights_of_the_best_epoch(
     def judge(model, _dataset):
         seen.append({k: v.clone() for k, v in model.state_dict().items()})
         at = len(seen) - 1
-        return trainer.Scores(uars[at], 0, 0, None, losses[at])
+        return metrics.Scores(uars[at], 0, 0, None, losses[at])
 
     monkeypatch.setattr(run, "_evaluate", judge)
     run.fit(Clips(), VAL)
     assert len({v["classifier.weight"].sum().item() for v in seen}) == 3
-    for ended in (run.model, trainer.load(run.best)[0]):
+    for ended in (run.model, checkpoint.load(run.best)[0]):
         assert all(torch.equal(v, seen[best - 1][k]) for k, v in ended.state_dict().items())
 
 
@@ -238,7 +238,7 @@ def test_every_epoch_draws_anew(begin, monkeypatch):
 def test_a_rest_of_one_is_left_out(begin, count, steps):
     run = begin()
     run.fit(Clips(count), VAL)
-    assert trainer.load(run.best)[1]["steps_per_epoch"] == steps
+    assert checkpoint.load(run.best)[1]["steps_per_epoch"] == steps
 
 
 def test_a_set_below_the_batch_size_is_not_left_out(begin):
@@ -303,14 +303,13 @@ def test_the_gradient_is_clipped_if_asked(begin, limit):
 
 
 @pytest.mark.parametrize("labels", [{}, {"targets": [0, 0, 0, 1, 1, 0]}])
-def test_class_weights_are_mean_count_over_count(begin, labels):
-    run = begin(class_weights=True)
+def test_class_weights_are_mean_count_over_count(labels):
     expected = {True: [3 / 4, 3 / 2], False: [1, 1]}[bool(labels)]
-    assert run._class_weights(Clips(**labels)).tolist() == pytest.approx(expected)
+    assert optim.class_weights(Clips(**labels), 2).tolist() == pytest.approx(expected)
 
 
-def test_class_weights_count_an_absent_class_as_once(begin):
-    weights = begin(class_weights=True)._class_weights(Clips(targets=[0, 0, 0, 0]))
+def test_class_weights_count_an_absent_class_as_once():
+    weights = optim.class_weights(Clips(targets=[0, 0, 0, 0]), 2)
     assert weights.tolist() == [0.5, 2]
 
 
@@ -389,8 +388,8 @@ def test_a_run_stopped_between_epochs_ends_the_same(begin, folder, monkeypatch, 
     history = resumed.fit(Clips(), VAL)
     assert same(resumed.model, whole.model)
     assert all(
-        torch.equal(tensor, trainer._read(resumed.last)[0][name])
-        for name, tensor in trainer._read(whole.last)[0].items()
+        torch.equal(tensor, checkpoint.read(resumed.last)[0][name])
+        for name, tensor in checkpoint.read(whole.last)[0].items()
     )
     for record in (*expected, *history):
         del record["seconds"]
@@ -469,7 +468,7 @@ def test_the_real_model_resumes_bit_for_bit(folder, monkeypatch):
     resumed = Trainer.resume(folder / "cut")
     resumed.fit(*sets)
     assert same(resumed.model, whole.model)
-    assert same(trainer.load(resumed.best)[0], whole.model)
+    assert same(checkpoint.load(resumed.best)[0], whole.model)
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -501,7 +500,10 @@ def another_file(path):
 def test_a_damaged_checkpoint_is_named(begin, damage):
     run = begin(epochs=1)
     run.fit(Clips(), VAL)
-    for path, read in ((run.last, lambda _: Trainer.resume(run.out_dir)), (run.best, trainer.load)):
+    for path, read in (
+        (run.last, lambda _: Trainer.resume(run.out_dir)),
+        (run.best, checkpoint.load),
+    ):
         damage(path)
         with pytest.raises(ValueError, match="not a checkpoint of this package") as caught:
             read(path)
@@ -582,22 +584,22 @@ def test_a_run_killed_ten_times_ends_the_same(folder):
         process.join()
         assert process.exitcode == -signal.SIGKILL
         for path in cut.glob("*.safetensors"):
-            trainer._read(path)
+            checkpoint.read(path)
     assert (cut / "last.safetensors").exists()
     process = start(cut)
     process.join()
     assert process.exitcode == 0
     assert files(cut) == FILES
     for name in ("last.safetensors", "best.safetensors"):
-        expected, found = (trainer._read(place / name)[0] for place in (folder / "whole", cut))
+        expected, found = (checkpoint.read(place / name)[0] for place in (folder / "whole", cut))
         assert expected.keys() == found.keys()
         assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 
 def test_leftovers_of_a_killed_write_do_no_harm(begin, folder):
     def leave():
-        (folder / "part").mkdir(parents=True)
-        for name in ("part/last.safetensors", "part/.tmp1a2b3c", "history.part"):
+        (folder / "1a2b3c.part").mkdir(parents=True)
+        for name in ("1a2b3c.part/last.safetensors", "1a2b3c.part/.tmp1a2b3c", "history.part"):
             (folder / name).write_bytes(b"half")
 
     leave()
@@ -619,7 +621,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_epochs_before(beg
     assert "the loss became nan in epoch 2, step 5, at learning rate 0.17" in said
     assert str(run.last) in said
     resumed = Trainer.resume(folder)
-    kept, about = trainer.load(run.best)
+    kept, about = checkpoint.load(run.best)
     assert len(resumed.history) == len(about["history"]) == 1
     assert all(v.isfinite().all() for v in resumed.model.state_dict().values())
     assert all(v.isfinite().all() for v in kept.state_dict().values())
@@ -701,7 +703,7 @@ def test_a_config_is_frozen():
 def test_scores_leave_out_a_class_that_no_clip_has():
     targets = torch.tensor([0, 0, 1, 1])
     logits = 5 * nn.functional.one_hot(torch.tensor([0, 2, 1, 1]), 3).float()
-    scores = trainer.score(logits, targets)
+    scores = metrics.score(logits, targets)
     assert scores.uar == 0.75  # (1/2 + 2/2) / 2; over all three classes it would be 0.50
     assert scores.war == 0.75
     assert scores.f1 == pytest.approx((2 / 3 + 1) / 2)
@@ -713,7 +715,7 @@ def test_scores_leave_out_a_class_that_no_clip_has():
 def test_uar_weighs_classes_and_war_weighs_clips():
     targets = torch.tensor([0] * 8 + [1] * 2)
     logits = nn.functional.one_hot(torch.zeros(10, dtype=torch.long), 2).float()
-    scores = trainer.score(logits, targets)
+    scores = metrics.score(logits, targets)
     assert (scores.uar, scores.war) == (0.5, pytest.approx(0.8))
     assert scores.f1 == pytest.approx(8 / 9 / 2)
     assert scores.confusion.tolist() == [[8, 0], [2, 0]]
@@ -743,7 +745,7 @@ def test_load_gives_the_model_and_what_belongs_to_it(begin):
     run = begin()
     sets = (clips_of(s, classes=["calm", "sad"], size=8, noise=0) for s in ("ab", "c"))
     history = run.fit(*sets)
-    model, about = trainer.load(run.best)
+    model, about = checkpoint.load(run.best)
     assert not model.training
     assert torch.equal(run.predict(VAL)[0], Trainer(model, run.config, "unused").predict(VAL)[0])
     assert (about["classes"], about["size"]) == (["calm", "sad"], 8)
@@ -758,9 +760,9 @@ def test_load_refuses_what_is_not_a_trained_model(begin):
     run = begin(epochs=1)
     run.fit(Clips(), VAL)
     with pytest.raises(ValueError, match=r"load best\.safetensors of a run"):
-        trainer.load(run.last)
+        checkpoint.load(run.last)
     with pytest.raises(FileNotFoundError, match="nothing: no such checkpoint"):
-        trainer.load(run.out_dir / "nothing")
+        checkpoint.load(run.out_dir / "nothing")
 
 
 class WrongInBfloat16(torch.autograd.Function):
@@ -818,7 +820,7 @@ def test_bfloat16_is_refused_where_a_gradient_is_wrong(begin, folder, monkeypatc
 def test_checking_the_gradients_leaves_no_trace_in_training(begin, folder, monkeypatch):
     one = begin(folder / "one", precision="bfloat16")
     one.fit(Clips(), VAL)
-    monkeypatch.setattr(Trainer, "_check_gradients", lambda *_: None)
+    monkeypatch.setattr(preflight, "check_gradients", lambda *_: None)
     other = begin(folder / "other", precision="bfloat16")
     other.fit(Clips(), VAL)
     assert same(one.model, other.model)
@@ -924,7 +926,7 @@ def test_drawing_by_itself_leaves_the_global_generator_alone(begin):
 def test_the_rest_of_a_step_is_left_out(begin):
     run = begin(batch_size=4, micro_batch=2)
     run.fit(Clips(11), VAL)
-    assert trainer.load(run.best)[1]["steps_per_epoch"] == 2
+    assert checkpoint.load(run.best)[1]["steps_per_epoch"] == 2
 
 
 @pytest.mark.parametrize("micro", [0, -1, 3, 32])
@@ -954,7 +956,7 @@ def test_what_is_frozen_stays_as_it_was(staged, last):
     before = copy.deepcopy(run.model.state_dict())
     run.fit(Clips(), VAL)
     frozen = STAGES[: STAGES.index(last) + 1]
-    after = trainer._below("model", trainer._read(run.last)[0])
+    after = checkpoint.below("model", checkpoint.read(run.last)[0])
     moved = {
         name.removeprefix("backbone.").partition(".")[0]
         for name, tensor in after.items()
@@ -1037,8 +1039,8 @@ def test_an_unknown_stage_is_named():
 def test_a_rebuilt_head_keeps_the_labels_that_both_know(begin):
     run = begin(epochs=1)
     run.fit(*(clips_of(s, classes=["calm", "sad"], size=8) for s in ("ab", "c")))
-    before, about = trainer.load(run.best)
-    model, _ = trainer.load(run.best, ["angry", "sad", "calm"])
+    before, about = checkpoint.load(run.best)
+    model, _ = checkpoint.load(run.best, ["angry", "sad", "calm"])
     video = torch.stack([video for video, _ in VAL])
     torch.testing.assert_close(model(video)[:, [2, 1]], before(video))
     assert model.config == {**before.config, "num_classes": 3}
@@ -1049,30 +1051,25 @@ def test_a_rebuilt_model_trains_saves_and_loads(begin, folder):
     run = begin(epochs=1)
     run.fit(*(clips_of(s, classes=["calm", "sad"]) for s in ("ab", "c")))
     labels = ["angry", "calm", "sad"]
-    model, _ = trainer.load(run.best, labels, dropout=0.25)
+    model, _ = checkpoint.load(run.best, labels, dropout=0.25)
     next_one = Trainer(model, run.config, folder / "next")
     next_one.fit(*(clips_of(s, classes=labels) for s in ("de", "f")))
-    found, about = trainer.load(folder / "next")
+    found, about = checkpoint.load(folder / "next")
     assert (about["classes"], found.dropout.p, about["subjects"]) == (labels, 0.25, ["d", "e", "f"])
 
 
 def test_only_what_no_weight_depends_on_can_be_changed(begin):
     run = begin(epochs=1)
     run.fit(Clips(), VAL)
-    assert trainer.load(run.best, clip_len=8)[0].clip_len == 8
+    assert checkpoint.load(run.best, clip_len=8)[0].clip_len == 8
     with pytest.raises(ValueError, match=r"only clip_len and dropout can be changed.*reduction"):
-        trainer.load(run.best, reduction=4)
-
-
-@dataclasses.dataclass
-class Crop:
-    margin: float = 0.3
+        checkpoint.load(run.best, reduction=4)
 
 
 def test_the_crop_is_saved_and_going_on_without_it_refused(begin, folder):
     run = begin(epochs=1)
-    run.fit(Clips(crop=Crop()), VAL)
-    assert trainer.load(run.best)[1]["crop"] == {"margin": 0.3}
+    run.fit(Clips(crop={"margin": 0.3}), VAL)
+    assert checkpoint.load(run.best)[1]["crop"] == {"margin": 0.3}
     with pytest.raises(ValueError, match=r"begun with crop \{'margin': 0.3\}, not None"):
         Trainer.resume(folder).fit(Clips(), VAL)
 
@@ -1080,15 +1077,15 @@ def test_the_crop_is_saved_and_going_on_without_it_refused(begin, folder):
 def test_a_run_saved_before_there_were_crops_goes_on(begin, folder):
     run = begin()
     run.fit(Clips(), VAL)
-    tensors, meta = trainer._read(run.last)
+    tensors, meta = checkpoint.read(run.last)
     for name in ("micro_batch", "freeze", "layer_decay", "channels_last"):
         del meta["train"][name]
     del meta["crop"]
     save_file(tensors, run.last, {"r3d_helpers": json.dumps(meta)})
     with pytest.raises(ValueError, match="begun with crop None, not"):
-        Trainer.resume(folder).fit(Clips(crop=Crop()), VAL)
+        Trainer.resume(folder).fit(Clips(crop={"margin": 0.3}), VAL)
     assert Trainer.resume(folder).fit(Clips(), VAL) == run.history
-    tensors, meta = trainer._read(run.best)
+    tensors, meta = checkpoint.read(run.best)
     del meta["crop"]
     save_file(tensors, run.best, {"r3d_helpers": json.dumps(meta)})
-    assert trainer.load(folder)[1]["crop"] is None
+    assert checkpoint.load(folder)[1]["crop"] is None

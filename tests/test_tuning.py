@@ -14,7 +14,7 @@ from test_experiments import wait_for
 
 from r3d_helpers import datasets, doctor
 from r3d_helpers.classroom import actors
-from r3d_helpers.studies import experiments, tuning
+from r3d_helpers.studies import experiments, sweep, tuning
 
 SMALL = {"seeds": 2, "trials": 9, "epochs": 4}
 
@@ -26,7 +26,7 @@ def curve_of(recipe):
 
 
 class Training:
-    """Stands in for `experiments.train`; remembers what it ran, and dies at an epoch if asked."""
+    """Stands in for `recipe.train`; remembers what it ran, and dies at an epoch if asked."""
 
     def __init__(self, monkeypatch, die_at=None):
         self.epochs, self.recipes, self.scored = 0, [], []
@@ -73,7 +73,7 @@ def storage(folder):
 def test_the_default_settings_come_first_and_the_best_win(tmp_path, monkeypatch):
     training = Training(monkeypatch)
     rows = tuning.tuning("", tmp_path / "t.csv", work=tmp_path, **SMALL)
-    tried = experiments.read(tmp_path / "t-trials.csv")
+    tried = sweep.read(tmp_path / "t-trials.csv")
     assert [(row["seed"], row["trial"]) for row in tried] == [
         (str(seed), str(number)) for number in range(9) for seed in range(2)
     ]
@@ -96,7 +96,7 @@ def test_the_default_settings_come_first_and_the_best_win(tmp_path, monkeypatch)
 def test_a_hopeless_trial_is_pruned_and_cannot_win(tmp_path, monkeypatch):
     training = Training(monkeypatch)
     tuning.tuning("", tmp_path / "t.csv", work=tmp_path, **SMALL)
-    tried = experiments.read(tmp_path / "t-trials.csv")
+    tried = sweep.read(tmp_path / "t-trials.csv")
     pruned = [row for row in tried if row["state"] == "pruned"]
     assert pruned
     assert all(2 <= len(row["curve"].split()) < 4 for row in pruned)
@@ -129,7 +129,7 @@ def test_a_trial_that_ended_before_its_row_was_written_is_not_run_again(tmp_path
         tuning.tuning("", tmp_path / "t.csv", work=tmp_path, **SMALL)
     again = Training(monkeypatch)
     tuning.tuning("", tmp_path / "t.csv", work=tmp_path, **SMALL)
-    assert len(experiments.read(tmp_path / "t-trials.csv")) == 18
+    assert len(sweep.read(tmp_path / "t-trials.csv")) == 18
     assert len(again.recipes) == 17 + 4
 
 
@@ -146,7 +146,7 @@ def search_slowly(folder):
     tuning.train = train
     tuning.score_views = lambda trainer, tests: {"test_uar": 0.5}
     tuning.sweep = lambda path, grid, one, **more: (
-        experiments.sweep(path, grid, one, **more) if "trial" in grid[0] else []
+        sweep.sweep(path, grid, one, **more) if "trial" in grid[0] else []
     )
     tuning.tuning("", folder / "t.csv", work=folder, seeds=1, trials=20, epochs=2)
 
@@ -162,7 +162,7 @@ def test_two_processes_share_a_study(tmp_path):
     assert len((tmp_path / "log").read_text().split()) == 20
     (study,) = optuna.get_all_study_summaries(storage(tmp_path))
     assert study.n_trials == 20
-    rows = experiments.read(tmp_path / "t-trials.csv")
+    rows = sweep.read(tmp_path / "t-trials.csv")
     # No trial draws what another has drawn. (A rate alone, of four digits, may come twice.)
     assert len({tuple(row[name] for name in tuning.SPACE) for row in rows}) == 20
 
@@ -170,7 +170,7 @@ def test_two_processes_share_a_study(tmp_path):
 def test_a_study_comes_back_from_its_file(tmp_path, monkeypatch):
     Training(monkeypatch)
     tuning.tuning("", tmp_path / "t.csv", work=tmp_path, **SMALL)
-    rows = [r for r in experiments.read(tmp_path / "t-trials.csv") if r["seed"] == "1"]
+    rows = [r for r in sweep.read(tmp_path / "t-trials.csv") if r["seed"] == "1"]
     stored = optuna.load_study(storage=storage(tmp_path), study_name="split 1")
     again = tuning.study_of(rows)
     assert again.best_trial.number == stored.best_trial.number
@@ -193,7 +193,7 @@ def test_the_stored_results_are_those_of_the_command_as_it_stands(tmp_path, monk
     assert len(rows) == 6
     for name in ("tuning.csv", "tuning-trials.csv"):
         assert (tmp_path / name).read_text() == (stored / name).read_text()
-    tried = experiments.read(stored / "tuning-trials.csv")
+    tried = sweep.read(stored / "tuning-trials.csv")
     for row in rows:
         own = [r for r in tried if r["seed"] == row["seed"] and r["state"] == "complete"]
         best = max(own, key=lambda r: float(r["uar"]))
@@ -221,7 +221,7 @@ def test_no_trial_looks_at_the_test_people(samples, tmp_path, monkeypatch):
         tuning,
         "sweep",
         lambda path, grid, one, **more: (
-            experiments.sweep(path, grid, one, **more) if "trial" in grid[0] else []
+            sweep.sweep(path, grid, one, **more) if "trial" in grid[0] else []
         ),
     )
     options = {"seeds": 1, "trials": 2, "epochs": 1, "clip_len": 1, "size": 16}
@@ -243,9 +243,9 @@ def test_a_killed_search_goes_on_with_the_trial_that_was_cut(samples, tmp_path):
     wait_for(lambda: len(list(tmp_path.glob("t-trials-*/0-1/history.csv"))) == 1)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    (first,) = experiments.read(tmp_path / "t-trials.csv")
+    (first,) = sweep.read(tmp_path / "t-trials.csv")
     tune_until_killed(samples, tmp_path)
-    tried = experiments.read(tmp_path / "t-trials.csv")
+    tried = sweep.read(tmp_path / "t-trials.csv")
     assert tried[0] == first
     assert [len(row["curve"].split()) for row in tried] == [3, 3, 3]
     (study,) = optuna.get_all_study_summaries(storage(tmp_path))

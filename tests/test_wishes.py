@@ -7,7 +7,7 @@ import lessons
 import pytest
 
 from r3d_helpers import doctor
-from r3d_helpers.studies import experiments
+from r3d_helpers.studies import sweep
 
 FILES = {
     "08_clip_size": ("clip-size", ("clip_len", "size", "sampling")),
@@ -23,7 +23,7 @@ def prose(name):
 @pytest.mark.parametrize("name", FILES)
 def test_three_splits_or_more_stand_behind_every_setting(name):
     file, setting = FILES[name]
-    rows = experiments.read(doctor.SAMPLES / "results" / f"{file}.csv")
+    rows = sweep.read(doctor.SAMPLES / "results" / f"{file}.csv")
     rows.sort(key=lambda row: [row[key] for key in setting])
     for _, group in itertools.groupby(rows, lambda row: [row[key] for key in setting]):
         seeds = [row["seed"] for row in group]

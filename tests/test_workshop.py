@@ -17,7 +17,8 @@ import nbformat
 import packaging
 import pytest
 
-from tools import notebooks, start, workshop
+from tools import notebooks, wheels, workshop
+from tools.learner import run, start
 
 LESSONS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 
@@ -105,7 +106,8 @@ def test_the_zip_holds_what_is_needed_and_no_litter(tree, tmp_path):
     assert not [n for n in names if re.search(r"__pycache__|/\.|\.pyc|runs/|playground|tests/", n)]
     assert sum(name.endswith(".mp4") for name in names) == 840
     sheet = "docs/learn/cheat-sheet.md"
-    for name in ("README.txt", "start.py", "LICENSE", "constraints.txt", sheet):
+    assert not [n for n in names if n.startswith("r3d-workshop/tools")]
+    for name in ("README.txt", "start.py", "run.py", "LICENSE", "constraints.txt", sheet):
         assert f"r3d-workshop/{name}" in names
 
 
@@ -164,10 +166,10 @@ def registry(monkeypatch, tmp_path):
             name = re.match(r"\w+", requirement)[0]
             wheel(folder, name, *REGISTRY.get(name, []))
 
-    monkeypatch.setattr(workshop, "_download", download)
+    monkeypatch.setattr(wheels, "_download", download)
     (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["jupyter>=1"]\n')
     (tmp_path / "constraints.txt").write_text("torch==2.13.0\ntorchvision==0.28.0\n")
-    monkeypatch.setattr(workshop, "ROOT", tmp_path)
+    monkeypatch.setattr(wheels, "ROOT", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -179,15 +181,15 @@ def registry(monkeypatch, tmp_path):
     ],
 )
 def test_wheels_are_those_that_the_other_machine_needs(registry, tmp_path, platform, python, more):
-    workshop.gather(workshop.Target(platform, python), tmp_path)
+    wheels.gather(wheels.Target(platform, python), tmp_path)
     always = {"torch", "torchvision", "pip", "setuptools", "jupyter", "click", "turbo"}
     assert {path.name.split("-")[0] for path in tmp_path.glob("*.whl")} == always | more
 
 
 def test_linux_gets_the_cpu_build_of_torch(monkeypatch):
     def asked(platform, installed="2.13.0"):
-        monkeypatch.setattr(workshop.importlib.metadata, "version", lambda _: installed)
-        wanted, index = workshop._torch(workshop.Target(platform, "3.12"))
+        monkeypatch.setattr(wheels.importlib.metadata, "version", lambda _: installed)
+        wanted, index = wheels._torch(wheels.Target(platform, "3.12"))
         return wanted[0].partition("==")[2].partition("+")[2], index
 
     index = "https://download.pytorch.org/whl/"
@@ -199,7 +201,7 @@ def test_linux_gets_the_cpu_build_of_torch(monkeypatch):
 
 
 def test_wheels_for_an_older_glibc_are_accepted():
-    options = workshop.Target("manylinux_2_28_x86_64", "3.12").pip_options()
+    options = wheels.Target("manylinux_2_28_x86_64", "3.12").pip_options()
     assert "--platform=manylinux_2_17_x86_64" in options
     assert "--platform=manylinux_2_29_x86_64" not in options
 
@@ -243,9 +245,9 @@ def test_what_pip_cannot_find_is_named(monkeypatch, tmp_path, index, network):
         monkeypatch.delenv(f"PIP_{name}", raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_RETRIES", "1")
-    with pytest.raises(workshop.WorkshopError) as error:
-        target = workshop.Target("win_amd64", "3.12")
-        workshop._download(["no-such-thing==1.0"], target, tmp_path, index)
+    with pytest.raises(wheels.WheelError) as error:
+        target = wheels.Target("win_amd64", "3.12")
+        wheels._download(["no-such-thing==1.0"], target, tmp_path, index)
     assert str(error.value) == (
         f"no wheels for win_amd64, Python 3.12: {network}pip says: "
         "Could not find a version that satisfies the requirement no-such-thing==1.0"
@@ -273,12 +275,22 @@ def test_the_proof_sees_no_network_but_its_own():
     assert done.stdout == "['lo']\n"
 
 
-def test_a_cell_that_should_fail_must(monkeypatch, tmp_path):
+def test_a_cell_that_should_fail_must(monkeypatch, tmp_path, capsys):
     cell = nbformat.v4.new_code_cell("1 + 1", metadata={"tags": ["raises-exception"]})
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "odd.ipynb")
-    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
-    with pytest.raises(workshop.WorkshopError, match=r"did not fail as it should: 1 \+ 1"):
-        workshop.run_as_learner("odd")
+    monkeypatch.setattr(run, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run.py", "odd"])
+    assert run.main() == 1
+    assert "did not fail as it should: 1 + 1" in capsys.readouterr().out
+
+
+def test_a_cell_that_should_not_fail_must_not(monkeypatch, tmp_path, capsys):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
+    nbformat.write(notebook, tmp_path / "odd.ipynb")
+    monkeypatch.setattr(run, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run.py", "odd"])
+    assert run.main() == 1
+    assert "ZeroDivisionError" in capsys.readouterr().out
 
 
 # start.py

@@ -34,7 +34,7 @@ def page() -> str:
     for name in (*lessons.WITH_EXERCISES, *lessons.EXPERIMENTS, *lessons.PRACTICE):
         cells = lessons.load(name).cells
         title = cells[0].source.splitlines()[0].removeprefix("# ")
-        parts.append(f"## {title}\n\n[The lesson](../notebooks/{name}.ipynb)\n")
+        parts.append(f"## {title}\n\n[The lesson](../../notebooks/{name}.ipynb)\n")
         for index, cell in enumerate(cells):
             last = cell.source.rstrip().rpartition("\n")[2]
             if cell.cell_type != "code" or not (found := re.match(r"checks\.(\w+)\(", last)):

@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from .lessons import lessons
 from .notebooks import BUILD, NOTEBOOKS, ROOT, widgets
 
 DOCS = ROOT / "docs"
@@ -23,11 +24,11 @@ SLIDE, MORE = "slide", "slide-more"  # tags: a cell begins a slide, or goes on w
 _FIGURE = re.compile(r"\*(The (?:first )?figure .+?)\*(?:\n\n|$)", re.DOTALL)
 
 
-def build(lessons: Path = NOTEBOOKS, out: Path = BOOK) -> int:
+def build(executed: Path = NOTEBOOKS, out: Path = BOOK) -> int:
     """Build pages and slides.
 
     Args:
-        lessons: the folder of the executed notebooks to show.
+        executed: the folder of the executed notebooks to show.
         out: the folder of the book; what is there goes.
 
     Returns:
@@ -36,7 +37,7 @@ def build(lessons: Path = NOTEBOOKS, out: Path = BOOK) -> int:
     from sphinx.cmd.build import build_main
 
     shutil.rmtree(out, ignore_errors=True)
-    settings = ["-W", "--keep-going", "--quiet", "-D", f"lessons={lessons.resolve()}"]
+    settings = ["-W", "--keep-going", "--quiet", "-D", f"lessons={executed.resolve()}"]
     folders = ["-c", str(DOCS), "-d", str(out.parent / "doctrees"), str(ROOT), str(out)]
     if build_main([*settings, *folders]):
         return 1
@@ -96,13 +97,13 @@ def unpack(package: str, folder: Path) -> None:
         archive.extractall(folder, wanted)
 
 
-def write_slides(folder: Path, lessons: Path) -> None:
-    """Write the slides of every lesson that has some, and what they need, into ``folder``."""
+def write_slides(folder: Path, executed: Path) -> None:
+    """Write the slides of every bug lesson, and what they need, into ``folder``."""
     folder.mkdir(parents=True)
     unpack("reveal.js", folder)
-    for path in sorted(lessons.glob("*_bug_*.ipynb")):
-        notebook = readable(nbformat.read(path, as_version=4))
-        (folder / f"{path.stem}.html").write_text(slides(notebook), encoding="utf-8")
+    for lesson in lessons("bug"):
+        notebook = readable(nbformat.read(executed / lesson.path.name, as_version=4))
+        (folder / f"{lesson.name}.html").write_text(slides(notebook), encoding="utf-8")
 
 
 if __name__ == "__main__":

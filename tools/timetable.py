@@ -1,13 +1,14 @@
 """Timetables from measured cells: ``python -m tools.timetable measure | write``.
 
 ``measure`` executes the notebooks and notes in ``docs/teach/timings.csv`` how long each cell takes.
-``write`` computes the timetables below from it and renews them in ``docs/teach/instructor.md``.
+``write`` computes the timetables of ``docs/teach/plans.toml`` from it and renews them in the guide.
 """
 
 import csv
 import math
 import re
 import sys
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from .notebooks import NOTEBOOKS, ROOT, execute
 
 TIMINGS = ROOT / "docs" / "teach" / "timings.csv"
 GUIDE = ROOT / "docs" / "teach" / "instructor.md"
+PLANS = ROOT / "docs" / "teach" / "plans.toml"
 
 SLOW = 2  # a learner's laptop may need twice the measured seconds
 WORDS = 140  # a minute: an unhurried talk; telling takes no longer than reading aloud
@@ -81,164 +83,19 @@ class Plan:
     blocks: tuple[Block, ...]
 
 
-CLIP, PERMUTE, ACCESS, LSTM, TRAIN, REVIEW = (
-    "00_meet_the_clip",
-    "01_bug_permute",
-    "02_bug_se_access",
-    "03_bug_redundant_lstm",
-    "04_train_the_fixed_model",
-    "06_review_hooks_and_weights",
-)
+def plans() -> tuple[Plan, ...]:
+    """The timetables as the file has them."""
+    file = tomllib.loads(PLANS.read_text(encoding="utf-8"))
+    return tuple(
+        Plan(plan["name"], plan["length"], tuple(map(_block, plan["block"])))
+        for plan in file["plan"]
+    )
 
-PLANS = (
-    Plan(
-        "90 minutes",
-        90,
-        (
-            Block("Opening: the story", minutes=4),
-            Block("What a batch of videos is", CLIP, ("Five axes",), late=("Five axes",)),
-            Block(
-                "Bug 1, see it fail",
-                PERMUTE,
-                (START, "Symptom", "Predict", "Reproduce", "Localise", "Root cause", "Fix"),
-                predict={"Predict": PREDICT},
-                late=("Localise",),
-            ),
-            Block(
-                "A repair that only runs, and the guard",
-                PERMUTE,
-                (
-                    Part("Repairs that run", "wrong-pictures", "the first, `view`"),
-                    Part("Guard", "guard-listen", "the test"),
-                ),
-                predict={"Repairs that run": PREDICT},
-            ),
-            Block("The room works", PERMUTE, alone={"1 · Back from the pile": 9}),
-            Block(
-                "Bug 2, see it fail",
-                ACCESS,
-                (START, "Symptom", "Predict", "Reproduce", "Localise"),
-                predict={"Predict": QUICK},
-                late=("Reproduce",),
-            ),
-            Block(
-                "Repairs that only run, and the guard",
-                ACCESS,
-                ("Fix", "Repairs that run", "Prove", "Guard"),
-                told={"Fix": 2, "Prove": 1},
-                predict={"Repairs that run": PREDICT},
-            ),
-            Block(
-                "Bug 3, see it fail, without any red",
-                LSTM,
-                (START, "Symptom", "Predict", "Reproduce", "Localise", "Root cause", "Fix"),
-                predict={"Symptom": PREDICT},
-                late=("Localise",),
-            ),
-            Block(
-                "A repair that only runs, and the guard",
-                LSTM,
-                (Part("Repairs that run", "wrong-one-sequence", "the first, `OneStep`"), "Guard"),
-                late=("Repairs that run",),
-            ),
-            Block("Closing: one sentence from everybody", minutes=4),
-        ),
-    ),
-    Plan(
-        "Half a day",
-        210,
-        (
-            Block("Opening: the story", minutes=3),
-            Block(
-                "Meet the clip",
-                CLIP,
-                (START, "One clip, played", "Five axes", "Which sixteen frames?", "Short clips"),
-                predict={"Five axes": PREDICT, "Short clips": PREDICT},
-                late=("Which sixteen frames?",),
-            ),
-            Block(
-                "Bug 1, see it fail",
-                PERMUTE,
-                (START, "Symptom", "Predict", "Reproduce", "Localise", "Root cause", "Fix"),
-                predict={"Predict": PREDICT},
-                late=("Localise",),
-            ),
-            Block(
-                "Repairs that run, and the proof",
-                PERMUTE,
-                ("Repairs that run", "Prove"),
-                predict={"Repairs that run": PREDICT, "Prove": PREDICT},
-                late=("Prove",),
-            ),
-            Block("The guard, and two tools that speak earlier", PERMUTE, ("Guard",)),
-            Block(
-                "The room works",
-                PERMUTE,
-                alone={"1 · Back from the pile": 8, "3 · One question": 3},
-                late=("3 · One question",),
-            ),
-            Block("Break", minutes=15),
-            Block(
-                "Bug 2, see it fail",
-                ACCESS,
-                (START, "Symptom", "Predict", "Localise", "Root cause"),
-                predict={"Predict": QUICK},
-                late=("Root cause",),
-            ),
-            Block(
-                "Repairs that run, and the guard",
-                ACCESS,
-                ("Fix", "Repairs that run", "Prove", "Guard", "The same function without a hook"),
-                predict={"Repairs that run": PREDICT},
-                late=("The same function without a hook",),
-            ),
-            Block("The room works", ACCESS, alone={"2 · Find it elsewhere": 8}),
-            Block(
-                "Bug 3, see it fail, without any red",
-                LSTM,
-                (START, "Symptom", "Predict", "Reproduce", "Localise", "Root cause", "Fix"),
-                predict={"Symptom": PREDICT},
-                late=("Localise",),
-            ),
-            Block(
-                "Repairs that run, the guard, and a right LSTM",
-                LSTM,
-                (
-                    "Repairs that run",
-                    Part("Prove", "setup-fit", "the squares"),
-                    "Guard",
-                    "When an LSTM is right",
-                ),
-                late=("When an LSTM is right", "Prove"),
-            ),
-            Block(
-                "The fixed model, up to the start of its training",
-                TRAIN,
-                (START, "Who may see whom", "The fixed model"),
-                late=("The fixed model",),
-            ),
-            Block("Break, while everybody's model trains", TRAIN, computes=("Train",), minutes=15),
-            Block(
-                "Did it learn, and was it earned?",
-                TRAIN,
-                ("The people kept aside", "Was it earned?"),
-                predict={"Was it earned?": PREDICT},
-            ),
-            Block(
-                "Review: a hook that remembers",
-                REVIEW,
-                ("The pull request", Part("The hook that remembers", "finding-twice", "copies")),
-                late=("The hook that remembers",),
-            ),
-            Block(
-                "The checklist: everybody chooses a line for their own work",
-                REVIEW,
-                alone={"Before you merge a video model": 8},
-            ),
-            Block("Closing: one sentence from everybody", minutes=3),
-        ),
-    ),
-)
+
+def _block(entry: dict) -> Block:
+    parts = [Part(**p) if isinstance(p, dict) else p for p in entry.get("together", ())]
+    lists = {name: tuple(entry.get(name, ())) for name in ("computes", "late")}
+    return Block(**{**entry, "together": tuple(parts), **lists})
 
 
 def cells(lesson: str) -> Iterator[Cell]:
@@ -420,7 +277,7 @@ def _what(row: Row) -> str:
 
 
 def _link(lesson: str) -> str:
-    return f"[{lesson[:2]}](../notebooks/{lesson}.ipynb)"
+    return f"[{lesson[:2]}](../../notebooks/{lesson}.ipynb)"
 
 
 def _clock(minutes: int) -> str:
@@ -450,7 +307,7 @@ def renewed(guide: str) -> str:
         ValueError: the guide has no place for one of them.
     """
     seconds = timings()
-    parts = {plan.name: table(plan, seconds) for plan in PLANS} | {"rates": rates()}
+    parts = {plan.name: table(plan, seconds) for plan in plans()} | {"rates": rates()}
     for name, text in parts.items():
         begin, end = f"<!-- timetable: {name} -->", f"<!-- end: {name} -->"
         before, found, rest = guide.partition(begin)

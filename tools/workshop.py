@@ -6,8 +6,6 @@ the wheels of everything it needs. ``start.py`` in it does the rest on a learner
 """
 
 import argparse
-import email
-import importlib.metadata
 import os
 import re
 import shutil
@@ -16,21 +14,19 @@ import sys
 import sysconfig
 import tempfile
 import time
-import tomllib
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from . import notebooks
 from .notebooks import BUILD, ROOT
+from .wheels import PLATFORM, Target, WheelError, gather
 
 FOLDER = BUILD / "workshop"
 ZIP = BUILD / "workshop.zip"
+LEARNER = Path(__file__).parent / "learner"  # what the zip runs; nothing else of tools/ is in it
 INSIDE = "r3d-workshop"  # the one folder that the zip unpacks to
 COPIED = (
     "LICENSE",
@@ -43,7 +39,6 @@ COPIED = (
     "pyproject.toml",
     "r3d_helpers",
 )
-INSTALLERS = ("pip", "setuptools")
 README = """\
 Three bugs in an emotion recogniser: the workshop
 =================================================
@@ -80,8 +75,6 @@ _SOLUTION = re.compile(r"<details>\s*<summary>\s*Solution\b.*?</details>\s*", re
 _TAKE_HOME = re.compile(
     r"^(\*\*Take home\.\*\*.+?)\n\n```python\n(.+?)\n```$", re.DOTALL | re.MULTILINE
 )
-_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
-_PLATFORM = re.compile(r"(win|macosx_\d+_\d+|manylinux_2_\d+)_(amd64|arm64|aarch64|x86_64)")
 _NOWHERE = "http://127.0.0.1:9"
 # Run under `unshare`, where even loopback is down at first, and Jupyter's kernels need it.
 _LOOPBACK_ALONE = """
@@ -94,54 +87,6 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 class WorkshopError(Exception):
     """Why there is no zip, and what to do."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A kind of machine that wheels are for.
-
-    Attributes:
-        platform: pip's name for it, such as ``win_amd64``; None for this machine.
-        python: its Python, such as ``3.12``.
-    """
-
-    platform: str | None
-    python: str
-
-    def __str__(self) -> str:
-        return f"{self.platform or 'this machine'}, Python {self.python}"
-
-    def pip_options(self) -> list[str]:
-        """What makes ``pip download`` choose for it."""
-        if self.platform is None:
-            return []
-        platforms = [self.platform]
-        if found := re.fullmatch(r"manylinux_2_(\d+)_(\w+)", self.platform):
-            # pip takes the name literally, and many a wheel is made for an older glibc.
-            newest, machine = int(found[1]), found[2]
-            platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(newest, 4, -1)]
-            platforms += [f"manylinux{year}_{machine}" for year in (2014, 2010, 1)]
-        options = [f"--platform={platform}" for platform in platforms]
-        return [*options, f"--python-version={self.python}", "--implementation=cp"]
-
-    def markers(self) -> dict[str, str]:
-        """What a requirement's marker is compared with where it differs from this machine."""
-        if self.platform is None:
-            return {}
-        system, machine = _PLATFORM.fullmatch(self.platform).groups()
-        sys_platform, platform_system, os_name = {
-            "win": ("win32", "Windows", "nt"),
-            "macosx": ("darwin", "Darwin", "posix"),
-            "manylinux": ("linux", "Linux", "posix"),
-        }[system.partition("_")[0]]
-        return {
-            "sys_platform": sys_platform,
-            "platform_system": platform_system,
-            "os_name": os_name,
-            "platform_machine": "AMD64" if machine == "amd64" else machine,
-            "python_version": self.python,
-            "python_full_version": f"{self.python}.0",
-        }
 
 
 def without_solutions(notebook: NotebookNode) -> None:
@@ -176,12 +121,13 @@ def assemble(folder: Path) -> None:
     (folder / "notebooks").mkdir(parents=True)
     for name in COPIED:
         source, target = ROOT / name, folder / name
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, ignore=junk)
         else:
             shutil.copy(source, target)
-    shutil.copy(Path(__file__).with_name("start.py"), folder)
+    for name in ("start.py", "run.py"):
+        shutil.copy(LEARNER / name, folder)
     (folder / "README.txt").write_text(README, encoding="utf-8")
     for path in notebooks.NOTEBOOKS.glob("*.ipynb"):
         notebook = nbformat.read(path, as_version=4)
@@ -189,37 +135,6 @@ def assemble(folder: Path) -> None:
         nbformat.write(notebook, folder / "notebooks" / path.name)
     guide = (ROOT / "docs" / "teach" / "instructor.md").read_text(encoding="utf-8")
     nbformat.write(take_home(guide), folder / "notebooks" / "take_home.ipynb")
-
-
-def gather(target: Target, folder: Path) -> None:
-    """Download into ``folder`` the wheels of all that the package needs on such a machine.
-
-    pip judges markers such as ``sys_platform == "win32"`` by the machine it runs on. Here they are
-    read from the wheels and judged by the target, until nothing more is asked for.
-
-    Raises:
-        WorkshopError: pip finds no wheel for something, or cannot reach its registry.
-    """
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    torch, index = _torch(target)
-    try:
-        _download(torch, target, folder)
-    except WorkshopError:
-        if index is None:
-            raise
-        _download(torch, target, folder, f"--index-url={index}")
-    wanted = {*project["dependencies"], *INSTALLERS}
-    met = set()
-    while wanted := wanted - met:
-        wheels = _wheels(folder)
-        asked = [Requirement(text) for text in sorted(wanted)]
-        missing = [r for r in asked if canonicalize_name(r.name) not in wheels]
-        _download([f"{r.name}{r.specifier}" for r in missing], target, folder)
-        met |= wanted
-        wheels = _wheels(folder)
-        for requirement in asked:
-            wheel = wheels[canonicalize_name(requirement.name)]
-            wanted |= _needs(wheel, requirement.extras, target.markers())
 
 
 def pack(folder: Path, path: Path) -> None:
@@ -250,29 +165,13 @@ def prove(path: Path, lesson: str) -> str:
         _must([*without, sys.executable, "start.py", "--check"], home, "start.py --check")
         ready = time.perf_counter()
         script = "Scripts/python.exe" if os.name == "nt" else "bin/python"
-        run = f"from r3d_helpers.classroom import workshop; workshop.run_as_learner({lesson!r})"
-        _must([*without, str(home / ".venv" / script), "-c", run], home, f"lesson {lesson}")
+        python = str(home / ".venv" / script)
+        _must([*without, python, "run.py", lesson], home, f"lesson {lesson}")
         done = time.perf_counter()
     return (
         f"Proved with {how}: installed and checked in {ready - began:.0f} s, "
         f"lesson {lesson[:2]} run as a learner does in {done - ready:.0f} s."
     )
-
-
-def run_as_learner(lesson: str) -> None:
-    """Run all cells of a lesson, exercises untouched; those that are to fail must do so.
-
-    Raises:
-        CellExecutionError: another cell fails.
-        WorkshopError: a cell does not fail that should.
-    """
-    notebook = nbformat.read(notebooks.NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
-    notebooks.execute(notebook)
-    for cell in notebook.cells:
-        raised = any(output.output_type == "error" for output in cell.get("outputs", ()))
-        if raised != ("raises-exception" in cell.metadata.get("tags", ())):
-            raise WorkshopError(f"lesson {lesson}: a cell did not fail as it should: {cell.source}")
-    print(f"{lesson}: every cell did what it should")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -317,7 +216,7 @@ def main(argv: list[str] | None = None) -> int:
         print("Proving it ...", flush=True)
         proved = prove(draft, PROVED)
         draft.rename(ZIP)
-    except (WorkshopError, OSError) as error:
+    except (WheelError, WorkshopError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(proved)
@@ -327,7 +226,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _platform(text: str) -> str:
-    if not _PLATFORM.fullmatch(text):
+    if not PLATFORM.fullmatch(text):
         raise argparse.ArgumentTypeError(
             f"{text!r} is none of win_amd64, macosx_14_0_arm64, manylinux_2_28_x86_64 or alike"
         )
@@ -348,64 +247,6 @@ def _leave_room(others: int) -> None:
     need, free = installed * (3 + others), shutil.disk_usage(BUILD).free / 1e9
     if free < need:
         raise WorkshopError(f"{free:.1f} GB free in build/; this takes {need:.1f} GB: make room")
-
-
-def _torch(target: Target) -> tuple[list[str], str | None]:
-    """The build of torch and torchvision for a machine, and where it is if not in the registry.
-
-    For Linux the registry alone would give a CUDA build of several GB. This machine's build is
-    taken for its like, and the CPU build for other Linux machines.
-    """
-    names = ("torch", "torchvision")
-    builds = [importlib.metadata.version(name).partition("+")[2] for name in names]
-    if target.platform is not None:
-        builds = ["cpu" if target.platform.startswith("manylinux") else ""] * 2
-    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    wanted = []
-    for name, build in zip(names, builds, strict=True):
-        version = re.search(rf"^{name}==(\S+)$", pins, re.MULTILINE)[1]
-        wanted.append(f"{name}=={version}" + (f"+{build}" if build else ""))
-    return wanted, f"https://download.pytorch.org/whl/{builds[0]}" if builds[0] else None
-
-
-def _download(requirements: list[str], target: Target, folder: Path, *options: str) -> None:
-    if not requirements:
-        return
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--progress-bar=off", "--disable-pip-version-check", "-c", "constraints.txt"]
-    command += [*target.pip_options(), *options, "-d", str(folder), *requirements]
-    errors, network = [], ""
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as pip:
-        for line in map(str.strip, pip.stdout):
-            if line.startswith(("Downloading ", "Using cached ")):
-                print(f"  {line}", flush=True)
-            elif line.startswith("WARNING: Retrying "):
-                network = "the network failed on the way; "
-            elif line.startswith("ERROR: "):
-                errors.append(line.removeprefix("ERROR: ").partition(" (from versions")[0])
-    if pip.returncode:
-        reason = errors[0] if errors else "it does not say why"
-        raise WorkshopError(f"no wheels for {target}: {network}pip says: {reason}")
-
-
-def _wheels(folder: Path) -> dict[str, Path]:
-    """By name of the project."""
-    return {parse_wheel_filename(path.name)[0]: path for path in folder.glob("*.whl")}
-
-
-def _needs(wheel: Path, extras: set[str], markers: dict[str, str]) -> set[str]:
-    """What a wheel, with these extras, requires where the markers hold."""
-    with zipfile.ZipFile(wheel) as file:
-        (info,) = [name for name in file.namelist() if _METADATA.fullmatch(name)]
-        lines = email.message_from_bytes(file.read(info)).get_all("Requires-Dist", [])
-    found = set()
-    for requirement in map(Requirement, lines):
-        marker, requirement.marker = requirement.marker, None
-        if not marker or any(marker.evaluate({**markers, "extra": e}) for e in extras or {""}):
-            found.add(str(requirement))
-    return found
 
 
 def _without_network() -> tuple[list[str], str]:

@@ -43,7 +43,8 @@ class ClipCache:
                 if time.time() - part.stat().st_mtime > _STALE:
                     part.unlink()
         self.decode = video.read if crop is None else crop.read
-        self.settings = f"{_FORMAT} {None if crop is None else crop.key}"
+        self.settings = None if crop is None else crop.settings
+        self._key = f"{_FORMAT} {None if crop is None else crop.key}"
 
     def read(
         self,
@@ -73,7 +74,7 @@ class ClipCache:
             content = Path(path).read_bytes()
         except OSError:  # `video.read` says best what is wrong
             content = b""
-        key = hashlib.sha256(f"{self.settings} {size} ".encode() + content)
+        key = hashlib.sha256(f"{self._key} {size} ".encode() + content)
         return self.folder / f"{key.hexdigest()}.npy"
 
 

@@ -83,6 +83,11 @@ class FaceCrop:
             _yunet(self.detector)
 
     @property
+    def settings(self) -> dict:
+        """The arguments that make this crop again, as a checkpoint keeps them."""
+        return asdict(self)
+
+    @property
     def key(self) -> str:
         """The settings and the detector's content, in a few characters that stand for both."""
         content = b"" if self.detector is None else Path(self.detector).read_bytes()

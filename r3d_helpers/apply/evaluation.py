@@ -15,7 +15,8 @@ from torch.nn.functional import one_hot
 
 from .. import sampler
 from ..datasets import ClipDataset
-from ..trainer import Scores, Trainer, score
+from ..metrics import Scores, score
+from ..trainer import Trainer
 
 Interval = tuple[float, float]
 
@@ -217,7 +218,7 @@ def card(about: Mapping, tested: Report | None = None, data: str = "") -> str:
     """A model card: what the model is, was trained on, reaches, and must not be used for.
 
     Args:
-        about: what a checkpoint says of itself, see `trainer.load`.
+        about: what a checkpoint says of itself, see `checkpoint.load`.
         tested: the score on people that it was neither trained nor chosen with.
         data: the name of the data.
 

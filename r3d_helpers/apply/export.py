@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .. import datasets, trainer
+from .. import datasets
+from ..checkpoint import load
 from ..model import R3DEmotion
 from . import evaluation
 
@@ -22,14 +23,14 @@ def hub(checkpoint: str | os.PathLike, folder: str | os.PathLike) -> Path:
 
     ``model.safetensors`` holds the weights, ``config.json`` repeats what they carry with them, and
     ``README.md`` is the model card: the one beside the checkpoint, or else one without a score.
-    `trainer.load` reads the folder.
+    `checkpoint.load` reads the folder.
 
     Raises:
         FileExistsError: ``folder`` is not empty.
-        FileNotFoundError, ValueError: as `trainer.load`.
+        FileNotFoundError, ValueError: as `checkpoint.load`.
     """
     checkpoint, folder = Path(checkpoint), Path(folder)
-    model, about = trainer.load(checkpoint)
+    model, about = load(checkpoint)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,8 +60,8 @@ def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
 
     Raises:
         FloatingPointError: it is above `TOLERANCE`.
-        ValueError: ``path`` does not end in ``.onnx``; or as `trainer.load`.
-        FileNotFoundError: as `trainer.load`.
+        ValueError: ``path`` does not end in ``.onnx``; or as `checkpoint.load`.
+        FileNotFoundError: as `checkpoint.load`.
     """
     import onnxruntime
 
@@ -115,7 +116,7 @@ def _open(
     path = Path(path)
     if path.suffix != ending:
         raise ValueError(f"{path}: the name must end in {ending}")
-    model, about = trainer.load(checkpoint)
+    model, about = load(checkpoint)
     if not about["size"]:
         raise ValueError(f"{checkpoint}: was trained without ClipDataset and states no frame size")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .. import trainer, video
+from .. import metrics, video
 from ..datasets import Clip
 
 
@@ -20,7 +20,7 @@ def colour_statistics(clips: Sequence[Clip]) -> Tensor:
 
 def linear_probe(
     train: Tensor, train_targets: Tensor, test: Tensor, test_targets: Tensor
-) -> trainer.Scores:
+) -> metrics.Scores:
     """Fit logistic regression to features ``[N, F]`` and score it on others.
 
     Args:
@@ -46,4 +46,4 @@ def linear_probe(
 
     optimizer.step(closure)
     with torch.no_grad():
-        return trainer.score(linear(test), test_targets)
+        return metrics.score(linear(test), test_targets)

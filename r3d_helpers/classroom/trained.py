@@ -9,9 +9,11 @@ import torch
 from torchvision.transforms import v2
 
 from .. import sampler
+from ..checkpoint import load
+from ..config import TrainConfig
 from ..datasets import Clip, ClipDataset
 from ..model import R3DEmotion
-from ..trainer import TrainConfig, Trainer, load
+from ..trainer import Trainer
 
 
 def trained_model(

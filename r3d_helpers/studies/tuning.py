@@ -17,7 +17,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from .. import datasets
-from .experiments import Recipe, command_of, score_views, sweep, train
+from .recipe import Recipe, score_views, train
+from .sweep import command_of, sweep
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

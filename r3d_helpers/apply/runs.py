@@ -1,0 +1,372 @@
+"""What the commands `train`, `evaluate` and `predict` do, without the command line."""
+
+import csv
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from .. import augment, checkpoint, datasets, sampler, video
+from ..config import TrainConfig
+from ..datasets import Clip, ClipDataset
+from ..model import R3DEmotion
+from ..trainer import Trainer
+from . import evaluation, explain, overview, plots
+from .cache import ClipCache
+from .crops import FaceCrop, NoFaceError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where clips come from, and which of them may be left out.
+
+    Attributes:
+        root: the folder of videos.
+        names: how they are named: ``"ravdess"``, ``"crema_d"`` or ``"folder"``.
+        skip_unreadable: leave clips out that cannot be read, and say which.
+        skip_no_face: leave clips out that show no face, and say which.
+    """
+
+    root: Path
+    names: str = "ravdess"
+    skip_unreadable: bool = False
+    skip_no_face: bool = False
+
+
+@dataclass(frozen=True)
+class CropOptions:
+    """The face crop that is asked for, as far as it is said.
+
+    Attributes:
+        kind: ``"face"``, ``"none"``, or None: as the checkpoint was made.
+        no_face: what to do with a clip without a face: ``"error"``, ``"centre"`` or ``"skip"``.
+        margin: around the face, as a share of its size; None: as in the checkpoint.
+        detector: see `FaceCrop`; None: as in the checkpoint.
+    """
+
+    kind: str | None = None
+    no_face: str = "error"
+    margin: float | None = None
+    detector: str | None = None
+
+    def resolve(self, saved: Mapping | None) -> FaceCrop | None:
+        """Fill in what is not said from the settings that a checkpoint saved.
+
+        Raises:
+            ValueError: settings of a crop where there is none.
+        """
+        if self.kind == "none" or (self.kind is None and not saved):
+            if (self.no_face, self.margin, self.detector) != ("error", None, None):
+                raise ValueError("--no-face, --margin and --face-model go with --crop face")
+            return None
+        settings = {} if self.kind == "face" else dict(saved)
+        if self.no_face != "error":
+            settings["no_face"] = "centre" if self.no_face == "centre" else "error"
+        if self.margin is not None:
+            settings["margin"] = self.margin
+        if self.detector is not None:
+            settings["detector"] = self.detector
+        return FaceCrop(**settings)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a clip looks like to a model.
+
+    Attributes:
+        clip_len: frames, ``T``.
+        size: pixels, ``H`` = ``W``.
+        crop: cut to the face; None keeps the frame.
+        cache: the folder in which decoded clips are kept; None decodes each time.
+    """
+
+    clip_len: int = 16
+    size: int = 112
+    crop: FaceCrop | None = None
+    cache: Path | None = None
+
+    def dataset(self, clips: Sequence[Clip], **options: Any) -> ClipDataset:  # noqa: ANN401 (as there)
+        """Serve clips in this shape; ``options`` as `ClipDataset`."""
+        reader = self.crop or video
+        if self.cache is not None:
+            reader = ClipCache(self.cache, self.crop)
+        return ClipDataset(clips, self.clip_len, self.size, reader=reader, **options)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `train` is asked to do.
+
+    Attributes:
+        source: the clips.
+        shape: what they look like to the model.
+        out: the run's folder.
+        network: arguments of `R3DEmotion`, without ``num_classes`` and ``clip_len``.
+        config: how to train.
+        augment: one of `augment.PRESETS`.
+        seed: of split and start.
+        start: fine-tune this checkpoint instead of a new network.
+        resume: go on with the run in ``out``.
+        folds: one run for each of so many folds of the subjects; None is one run.
+        views: clips per test video.
+    """
+
+    source: Source
+    shape: Shape
+    out: Path
+    network: Mapping[str, Any]
+    config: TrainConfig
+    augment: str = "light"
+    seed: int = 0
+    start: Path | None = None
+    resume: bool = False
+    folds: int | None = None
+    views: int = 1
+
+
+def train(plan: Plan) -> None:
+    """Train as planned, score on people who were kept aside, and write model cards.
+
+    Raises:
+        ValueError, OSError, FloatingPointError: as `Trainer.fit`.
+        VideoError: a clip that cannot be read and may not be left out.
+    """
+    process = PartialState(cpu=not torch.cuda.is_available())
+    with process.main_process_first():  # it fills the cache, the others find it filled
+        clips = usable(plan.source, plan.shape)
+    classes = sorted({clip.label for clip in clips})
+    if plan.folds is None:
+        splits = [(plan.out, datasets.train_val_test(clips, seed=plan.seed))]
+    else:
+        splits = [
+            (
+                plan.out / f"fold-{number}",
+                (*datasets.split_by_subject(rest, 0.15, plan.seed), test),
+            )
+            for number, (rest, test) in enumerate(datasets.subject_folds(clips, plan.folds), 1)
+        ]
+    for out, split in splits:
+        if not (plan.resume and plan.folds and (out / "predictions.csv").exists()):
+            _fit(plan, out, *split, classes)
+    if plan.folds and is_main_process():
+        print(f"\nall {plan.folds} folds together:")
+        print(evaluation.pooled([out / "predictions.csv" for out, _ in splits], plan.views))
+    process.destroy_process_group()
+
+
+def _fit(
+    plan: Plan,
+    out: Path,
+    train: Sequence[Clip],
+    val: Sequence[Clip],
+    test: Sequence[Clip],
+    classes: Sequence[str],
+) -> None:
+    """Train one run, score it on ``test``, and write its model card."""
+    train_set = plan.shape.dataset(
+        train,
+        classes=classes,
+        sampler=partial(sampler.jitter, generator=None),
+        transform=augment.preset(plan.augment),
+    )
+    val_set, test_set = (plan.shape.dataset(part, classes=classes) for part in (val, test))
+    if plan.resume and not (plan.folds and not (out / "last.safetensors").exists()):
+        run = _resumed(plan, out)
+    else:
+        run = Trainer(_network(plan, classes), plan.config, out)
+    if is_main_process():
+        print(f"{len(train)} clips to train, {len(val)} to validate, {len(test)} to test")
+    run.fit(train_set, val_set)
+    logits, targets = evaluation.predict(run, test_set, plan.views)
+    if is_main_process():
+        subjects = [clip.subject for clip in test]
+        tested = evaluation.report(logits, targets, subjects, classes, plan.views)
+        print(tested)
+        about = {**run.about, "history": run.history}
+        data = f"{plan.source.names} in {plan.source.root.resolve().name}"
+        (out / "README.md").write_text(evaluation.card(about, tested, data), encoding="utf-8")
+        evaluation.write_predictions(out / "predictions.csv", test_set, logits)
+        if plan.folds:  # finished: 400 MB that nothing goes on from
+            run.last.unlink()
+
+
+def _network(plan: Plan, classes: Sequence[str]) -> R3DEmotion:
+    torch.manual_seed(plan.seed)
+    clip_len = plan.shape.clip_len
+    if plan.start is None:
+        return R3DEmotion(len(classes), clip_len=clip_len, **plan.network)
+    changes = {"clip_len": clip_len, "dropout": plan.network["dropout"]}
+    return checkpoint.load(plan.start, classes, **changes)[0]
+
+
+def _resumed(plan: Plan, out: Path) -> Trainer:
+    run = Trainer.resume(out)
+    for name in sorted(set(TrainConfig.__dataclass_fields__) - {"num_workers"}):
+        if (begun := getattr(run.config, name)) != (asked := getattr(plan.config, name)):
+            raise ValueError(
+                f"{out}: the run was begun with {name} {begun}, not {asked}: "
+                "repeat the options as they were, or choose another --out"
+            )
+    return run
+
+
+def usable(source: Source, shape: Shape, without: Sequence[str] = ()) -> list[Clip]:
+    """The clips to use; what is left out is asked for, and named.
+
+    Args:
+        source: where they come from, and what may be left out.
+        shape: how they are read, where that has to be tried.
+        without: subjects to leave out.
+
+    Raises:
+        VideoError: a clip that cannot be read and may not be left out.
+        ValueError: no clip is left.
+    """
+    clips = getattr(datasets, source.names)(source.root)
+    seen = sorted({clip.subject for clip in clips}.intersection(without))
+    clips = [clip for clip in clips if clip.subject not in seen]
+    if not clips:
+        raise ValueError(f"{source.root}: the model was trained with all its subjects; see --all")
+    if seen:
+        _say(
+            f"left out, for the model was trained or chosen with subjects of these names: "
+            f"{', '.join(seen)}; --all keeps them"
+        )
+    if not (shape.cache or source.skip_unreadable or source.skip_no_face):
+        return clips
+    fetch = shape.dataset(clips).fetch
+    good, bad = overview.readable(clips, fetch, progress=is_main_process())
+    for _, error in bad:
+        no_face = isinstance(error, NoFaceError)
+        if not (source.skip_no_face if no_face else source.skip_unreadable):
+            raise error
+        _say(f"left out: {error}")
+    if not good:
+        raise ValueError(f"{source.root}: no clip is left")
+    return [clip for clip, _ in good]
+
+
+def evaluate(
+    path: Path,
+    source: Source,
+    crop: CropOptions,
+    *,
+    cache: Path | None = None,
+    views: int = 1,
+    everybody: bool = False,
+) -> None:
+    """Score a checkpoint on subjects that it has not seen, or on ``everybody``."""
+    net, about = checkpoint.load(path)
+    shape = Shape(net.clip_len, _frame_size(path, about), crop.resolve(about["crop"]), cache)
+    clips = usable(source, shape, without=() if everybody else about["subjects"])
+    dataset = shape.dataset(clips, classes=about["classes"])
+    folder = path if path.is_dir() else path.parent
+    run = Trainer(net, TrainConfig(**about["train"]), folder)
+    tested = evaluation.evaluate(run, dataset, views)
+    if is_main_process():
+        print(tested)
+
+
+def predict(
+    path: Path,
+    videos: Sequence[Path],
+    crop: CropOptions,
+    *,
+    window: float = 3.0,
+    step: float = 1.0,
+    out: Path | None = None,
+    figures: Path | None = None,
+) -> int:
+    """Print what a checkpoint says of videos, window by window.
+
+    Args:
+        path: the checkpoint.
+        videos: what to look at; one that cannot be read does not stop the others.
+        crop: how to cut to the face.
+        window: seconds that the model sees at once.
+        step: seconds from one window to the next.
+        out: CSV file for every window's probabilities.
+        figures: folder for time lines and Grad-CAM.
+
+    Returns:
+        The number of videos that could not be read.
+    """
+    net, about = checkpoint.load(path)
+    size, crop = _frame_size(path, about), crop.resolve(about["crop"])
+    rows, failed = [], 0
+    for video_path in videos:
+        try:
+            line = explain.timeline(net, video_path, size=size, window=window, step=step, crop=crop)
+        except video.VideoError as error:
+            hint = "; --no-face centre" if isinstance(error, NoFaceError) else ""
+            print(f"error: {error}{hint}", file=sys.stderr)
+            failed += 1
+            continue
+        _print_answers(video_path, line, about["classes"])
+        rows += [
+            [video_path, f"{begin:.3f}", f"{end:.3f}", *row]
+            for begin, end, row in zip(
+                line.begin, line.end, line.probabilities.tolist(), strict=True
+            )
+        ]
+        if figures is not None:
+            _draw(figures, video_path, net, about, line, crop)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["path", "begin", "end", *about["classes"]], *rows])
+    return failed
+
+
+def _print_answers(path: Path, line: explain.Timeline, classes: Sequence[str]) -> None:
+    print(f"{path}, {line.end[-1]:.1f} s")
+    for share, name in sorted(zip(line.overall.tolist(), classes, strict=True), reverse=True):
+        print(f"  {name:<12}{share:6.3f}")
+    if len(line.begin) > 1:
+        for begin, end, row in zip(line.begin, line.end, line.probabilities, strict=True):
+            share, best = row.max(0)
+            print(f"  {begin:6.1f} to {end:6.1f} s  {classes[best]:<12}{share:6.3f}")
+
+
+def _draw(
+    folder: Path,
+    path: Path,
+    net: R3DEmotion,
+    about: Mapping,
+    line: explain.Timeline,
+    crop: FaceCrop | None,
+) -> None:
+    """The time line of a video, and what speaks for the surest window's answer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    classes = about["classes"]
+    figure = plots.timeline(line, classes, title=path.name)
+    figure.savefig(folder / f"{path.stem}-timeline.png", dpi=120)
+    surest, target = divmod(int(line.probabilities.argmax()), len(classes))
+    begin, end = line.begin[surest], line.end[surest]
+    clip = explain.clip_at(net, path, begin, end, size=about["size"], crop=crop)
+    layer = "layer3"
+    cam = explain.grad_cam(net, datasets.normalize(clip), target, layer)
+    title = f"What speaks for {classes[target]}, {begin:.1f} to {end:.1f} s ({layer})"
+    plots.heat(clip, {layer: cam}, title=title).savefig(folder / f"{path.stem}-cam.png", dpi=120)
+
+
+def _frame_size(path: Path, about: Mapping) -> int:
+    if not (about["size"] and about["classes"]):
+        raise ValueError(f"{path}: was trained without ClipDataset and states no frame size")
+    return about["size"]
+
+
+def is_main_process() -> bool:
+    """Of several started by torchrun or accelerate, the one that speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _say(line: str) -> None:
+    if is_main_process():
+        print(line, file=sys.stderr)

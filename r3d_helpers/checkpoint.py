@@ -1,0 +1,109 @@
+"""What a run leaves on disk: weights with what they say of themselves, and the history."""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .files import replacing
+from .model import R3DEmotion
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping) -> None:
+    """Write tensors with what they say of themselves; the file is whole at any moment."""
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"r3d_helpers": json.dumps(about)})
+        part.chmod(0o644)  # safetensors writes for its owner alone
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Read what `write` wrote.
+
+    Raises:
+        ValueError: not such a file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return tensors, json.loads(file.metadata()["r3d_helpers"])
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path}: not a checkpoint of this package ({error})") from error
+
+
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose name begins with ``prefix`` and a dot, without these."""
+    prefix += "."
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def write_history(path: Path, history: Sequence[Mapping]) -> None:
+    """Write one CSV row per epoch."""
+    with replacing(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, history[0])
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def best(history: Sequence[Mapping]) -> Mapping:
+    """The record of the best epoch: the highest validation UAR, of equals the lowest loss."""
+    return max(history, key=lambda record: (record["val_uar"], -record["val_loss"]))
+
+
+def load(
+    path: str | os.PathLike, classes: Sequence[str] | None = None, **changes: float
+) -> tuple[R3DEmotion, dict]:
+    """Load a trained model, as it is or to be trained further on other labels.
+
+    Args:
+        path: a run's ``best.safetensors``, or the folder of a run or of `export.hub`.
+        classes: None keeps the head. Other label names rebuild it: a label that both sets know
+            keeps its weights, the others start at random.
+        changes: another ``clip_len`` or ``dropout``, which no weight depends on.
+
+    Returns:
+        The model in evaluation mode, and what was saved beside it: ``classes`` (names in the
+        order of the logits that it was saved with), ``size`` (pixels), ``crop`` (settings of
+        `FaceCrop`, or None), ``subjects`` (those it was trained or validated on), ``history``, and
+        the two configurations, ``model`` and ``train``.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not such a checkpoint.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+        path = path if path.exists() else path.with_name("best.safetensors")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such checkpoint")
+    tensors, meta = read(path)
+    if unknown := changes.keys() - {"clip_len", "dropout"}:
+        raise ValueError(f"only clip_len and dropout can be changed, got {sorted(unknown)}")
+    model = R3DEmotion(**{**meta["model"], **changes})
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: no trained model; load best.safetensors of a run") from error
+    if classes is not None:
+        _rebuild_head(model, meta["classes"] or [], list(classes))
+    return model.eval(), {"crop": None, **meta}
+
+
+@torch.no_grad()
+def _rebuild_head(model: R3DEmotion, before: list[str], after: list[str]) -> None:
+    head = nn.Linear(model.classifier.in_features, len(after))
+    for row, name in enumerate(after):
+        if name in before:
+            head.weight[row] = model.classifier.weight[before.index(name)]
+            head.bias[row] = model.classifier.bias[before.index(name)]
+    model.classifier = head
+    model.config["num_classes"] = len(after)

@@ -1,0 +1,36 @@
+"""Checks of the exercises and quizzes: a file for each lesson."""
+
+from .augmentation import one_draw, quiz_label
+from .clip_size import frames_needed, quiz_clip
+from .own_videos import over_people, quiz_faces
+from .permute import from_frames, quiz_permute, to_tokens
+from .redundant_lstm import keep_time, quiz_lstm, voice
+from .review import even, quiz_review, stands_alone
+from .scale_out import gather, quiz_scale
+from .se_access import gate_layer, gated_unet, quiz_se
+from .tuning import honest, quiz_tuning
+
+__all__ = [
+    "even",
+    "frames_needed",
+    "from_frames",
+    "gate_layer",
+    "gated_unet",
+    "gather",
+    "honest",
+    "keep_time",
+    "one_draw",
+    "over_people",
+    "quiz_clip",
+    "quiz_faces",
+    "quiz_label",
+    "quiz_lstm",
+    "quiz_permute",
+    "quiz_review",
+    "quiz_scale",
+    "quiz_se",
+    "quiz_tuning",
+    "stands_alone",
+    "to_tokens",
+    "voice",
+]

@@ -1,0 +1,42 @@
+"""What the optimiser is told: which weights decay, how fast a stage learns, what a class counts."""
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from .model import STAGES
+
+
+def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float) -> list[dict]:
+    """Sort the parameters that learn into groups for an optimiser.
+
+    Args:
+        model: `R3DEmotion`, or what names its parameters like it.
+        weight_decay: of weights; biases and norms have none.
+        layer_decay: factor on the learning rate from each stage to the one before it.
+
+    Returns:
+        Groups with ``params``, ``weight_decay`` and ``scale``, the factor on the learning rate.
+    """
+    groups: dict[tuple[bool, float], dict] = {}
+    for decays in (True, False):
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad and (parameter.ndim > 1) == decays:
+                scale = layer_decay ** _stages_above(name)
+                decay = weight_decay if decays else 0.0
+                group = {"params": [], "scale": scale, "weight_decay": decay}
+                groups.setdefault((decays, scale), group)["params"].append(parameter)
+    return list(groups.values())
+
+
+def class_weights(train_set: Dataset, num_classes: int) -> Tensor:
+    """``[K]``: as often as all classes are on average, over as often as this one is."""
+    targets = getattr(train_set, "targets", None) or [int(label) for _, label in train_set]
+    counts = torch.bincount(torch.tensor(targets), minlength=num_classes)
+    return len(targets) / len(counts) / counts.clamp(min=1)
+
+
+def _stages_above(name: str) -> int:
+    """How many stages lie between the parameter ``name`` and the logits; 0 for the head."""
+    stage = name.removeprefix("backbone.").partition(".")[0]
+    return len(STAGES) - STAGES.index(stage) if stage in STAGES else 0

@@ -1,0 +1,143 @@
+"""What can be known before a run begins: checks that fail in seconds, not after hours."""
+
+import copy
+import shutil
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+GradientsIn = Callable[[str], AbstractContextManager]  # a precision's name to its autocast
+
+
+def check_sets(train_set: Dataset, val_set: Dataset, num_classes: int, least: int) -> None:
+    """Do the two sets fit the model and each other?
+
+    Args:
+        train_set: what is trained on; ``classes`` and ``clips`` are looked at where it has them.
+        val_set: what the epoch is chosen by, likewise.
+        num_classes: of the model.
+        least: clips that one step needs.
+
+    Raises:
+        ValueError: they do not fit. (People who are in both sets are a warning.)
+    """
+    classes = getattr(train_set, "classes", None)
+    if classes is not None and len(classes) != num_classes:
+        raise ValueError(
+            f"the model has {num_classes} classes, the training set {len(classes)}: {classes}"
+        )
+    if (other := getattr(val_set, "classes", classes)) != classes:
+        raise ValueError(
+            f"training and validation set number their classes differently ({classes} and "
+            f"{other}): give both the same `classes`"
+        )
+    if len(train_set) < least:
+        raise ValueError(
+            f"the training set has {len(train_set)} clips, fewer than one step of batch_size "
+            f"{least}: lower it"
+        )
+    if both := sorted(subjects(train_set) & subjects(val_set)):
+        warnings.warn(
+            f"subjects {both} are in training and validation set: the score says nothing "
+            "about people the model has never seen; use datasets.split_by_subject",
+            stacklevel=3,
+        )
+
+
+def subjects(dataset: Dataset) -> set[str]:
+    """Who is seen in a data set; nobody where it does not say."""
+    return {clip.subject for clip in getattr(dataset, "clips", ())}
+
+
+def check_unused(folder: Path, *files: Path) -> None:
+    """Does no other run lie in ``folder``, of which these ``files`` would be left?
+
+    Raises:
+        FileExistsError: one of them is there.
+    """
+    if any(file.exists() for file in files):
+        raise FileExistsError(
+            f"{folder} already holds a run: go on with it (--resume, Trainer.resume), or choose "
+            "another folder"
+        )
+
+
+def check_space(folder: Path, needed: float) -> None:
+    """Is there room for ``needed`` bytes?
+
+    Raises:
+        OSError: less is free.
+    """
+    if (free := shutil.disk_usage(folder).free) < needed:
+        raise OSError(
+            f"{folder}: the checkpoints need {needed / 1e9:.1f} GB, and only "
+            f"{free / 1e9:.1f} GB are free: make room or choose another folder"
+        )
+
+
+@torch.no_grad()
+def check_lone_clip(model: nn.Module, video: Tensor) -> None:
+    """Can batch norm train on one clip ``[T, C, H, W]``? layer4 has one value for a tiny one.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    try:
+        copy.deepcopy(model).train()(video[None])
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            f"batch norm cannot train on a batch of one clip [T, C, H, W] = {list(video.shape)}: "
+            "give batch_size and the training set 2 clips or more, or use larger frames"
+        ) from error
+
+
+def check_gradients(
+    model: nn.Module,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    video: Tensor,
+    target: Tensor,
+    precision: str,
+    autocast: GradientsIn,
+    seed: int = 0,
+) -> None:
+    """Are the gradients in ``precision`` those in float32? Looks at a copy of the model.
+
+    Args:
+        model: what is to be trained.
+        criterion: logits ``[B, K]`` and targets to the loss.
+        video: ``[B, T, C, H, W]`` float, on the model's device.
+        target: ``[B]`` int64, likewise.
+        precision: such as ``"bfloat16"``.
+        autocast: gives the context of a precision.
+        seed: of dropout, which must drop the same twice.
+
+    Raises:
+        FloatingPointError: a gradient differs by half of its size or more.
+    """
+
+    def gradients(precision: str) -> dict[str, Tensor]:
+        trained = copy.deepcopy(model).train()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            with autocast(precision):
+                loss = criterion(trained(video), target)
+        loss.backward()
+        named = trained.named_parameters()
+        return {name: p.grad for name, p in named if p.ndim > 1 and p.grad is not None}
+
+    lower = gradients(precision)
+    for name, right in gradients("float32").items():
+        error = ((lower[name] - right).norm() / right.norm()).item()
+        # Rounding alone costs about a third in the first layers; a wrong kernel, all of it.
+        if right.any() and not error < 0.5:
+            raise FloatingPointError(
+                f"in {precision} the gradient of {name} is wrong by "
+                f"{error:.0%} of its size on this machine: train in float32"
+            )

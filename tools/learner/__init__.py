@@ -1,0 +1,1 @@
+"""What the learner's zip starts with, on a machine that has Python alone."""

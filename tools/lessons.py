@@ -1,0 +1,110 @@
+"""What the lessons are: ``python -m tools.lessons`` renews the table of them in the README.
+
+Each notebook says in its metadata, under ``lesson``, what kind of lesson it is, its place, the
+minutes it takes, the lessons to have done before, and its question. Every list is made of this.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from .notebooks import NOTEBOOKS, ROOT
+from .timetable import timings
+
+README = ROOT / "README.md"
+KINDS = ("start", "bug", "training", "review", "experiment", "practice")
+BEGIN, END = "<!-- lessons -->", "<!-- end: lessons -->"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One notebook.
+
+    Attributes:
+        path: the file.
+        title: its first line.
+        kind: one of `KINDS`; a bug lesson keeps the ten headings.
+        order: its number.
+        minutes: to read and do it.
+        needs: names of the lessons to have done before.
+        question: what it answers.
+    """
+
+    path: Path
+    title: str
+    kind: str
+    order: int
+    minutes: int
+    needs: tuple[str, ...]
+    question: str
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+
+def read(path: Path) -> Lesson:
+    """What a notebook says of itself.
+
+    Raises:
+        ValueError: it does not, or names a kind that is not known.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+    try:
+        about = notebook.metadata["lesson"]
+        lesson = Lesson(path, title, **{**about, "needs": tuple(about["needs"])})
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path.name}: its metadata need `lesson` with kind, order, minutes, needs, question "
+            f"({error})"
+        ) from error
+    if lesson.kind not in KINDS:
+        raise ValueError(f"{path.name}: kind must be one of {', '.join(KINDS)}, got {lesson.kind}")
+    return lesson
+
+
+def lessons(*kinds: str) -> list[Lesson]:
+    """All lessons in order, or those of some kinds."""
+    found = sorted(map(read, NOTEBOOKS.glob("*.ipynb")), key=lambda lesson: lesson.order)
+    return [lesson for lesson in found if not kinds or lesson.kind in kinds]
+
+
+def seconds() -> dict[str, float]:
+    """What each lesson computes, measured, by name."""
+    total: defaultdict[str, float] = defaultdict(float)
+    for (name, _), took in timings().items():
+        total[name] += took
+    return total
+
+
+def table() -> str:
+    """The lessons as Markdown."""
+    took = seconds()
+    rows = ["| lesson | the question it answers | minutes | computes |", "|---|---|---|---|"]
+    for lesson in lessons():
+        link = f"[{lesson.title}](notebooks/{lesson.path.name})"
+        computes = f"{took[lesson.name]:.0f} s"
+        rows.append(f"| {link} | {lesson.question} | {lesson.minutes} | {computes} |")
+    return "\n".join(rows)
+
+
+def renewed(readme: str) -> str:
+    """The README with its table made again.
+
+    Raises:
+        ValueError: there is no place for it.
+    """
+    before, found, rest = readme.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not found or not closed:
+        raise ValueError(f"the README needs the two lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    text = renewed(README.read_text(encoding="utf-8"))
+    README.write_text(text, encoding="utf-8", newline="\n")
