@@ -21,7 +21,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 run: setup ## execute the notebooks in order on the shipped samples, and make the book of them
-	@$(BIN)/python -m tools.notebooks run
+	@$(BIN)/python -m tools.notebooks run; status=$$?; \
+		$(BIN)/python -m tools.book build/notebooks && echo "To work with the notebooks: make lab" && exit $$status
 
 test: setup ## run all tests; every notebook is one
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder

@@ -6,27 +6,31 @@ explain what is wrong where a dependency is missing or broken.
 
 import importlib
 
-from . import _torchvision
+from . import _moved, _torchvision
 
 __version__ = "1.0.0"
 
 _SUBMODULES = (
     "apply",
     "augment",
+    "checkpoint",
     "classroom",
+    "config",
     "datasets",
     "doctor",
+    "metrics",
     "model",
     "sampler",
     "studies",
     "trainer",
     "video",
 )
-_NAMES = {"R3DEmotion": "model", "Trainer": "trainer", "TrainConfig": "trainer"}
+_NAMES = {"R3DEmotion": "model", "Trainer": "trainer", "TrainConfig": "config"}
 
 __all__ = [*_SUBMODULES, *_NAMES]
 
 _torchvision.repair()
+_moved.answer()
 
 
 def __getattr__(name: str) -> object:
@@ -34,6 +38,8 @@ def __getattr__(name: str) -> object:
         return importlib.import_module(f".{name}", __name__)
     if name in _NAMES:
         return getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
+    if (old := f"{__name__}.{name}") in _moved.MOVED:
+        raise AttributeError(f"{old} is now {_moved.MOVED[old]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

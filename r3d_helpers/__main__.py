@@ -57,13 +57,6 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("--room", action="store_true", help="for a course: one line, also on Jupyter")
     add.set_defaults(run=lambda args: doctor.room() if args.room else doctor.main())
 
-    add = commands.add_parser("faces", help="draw the sample videos again, frame for frame")
-    add.add_argument("--out", type=Path, default=doctor.SAMPLES, help="folder (%(default)s)")
-    add.add_argument("--actors", type=int, default=60, help="1 to 99 (%(default)s)")
-    add.add_argument("--takes", type=int, default=2, help="clips per emotion (%(default)s)")
-    add.add_argument("--seed", type=int, default=0, help="other actors (%(default)s)")
-    add.set_defaults(run=_faces)
-
     add = commands.add_parser("describe", help="count the clips of a folder and read each of them")
     add.add_argument("root", type=Path, help="folder of videos")
     add.add_argument("--reader", choices=READERS, default="ravdess", help="(%(default)s)")
@@ -131,6 +124,9 @@ def main(argv: list[str] | None = None) -> int:
     add = commands.add_parser("experiment", help="make the long runs behind a lesson, or go on")
     _experiment_arguments(add)
 
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["faces"]:  # of version 1.0
+        parser.error("faces is now `python -m r3d_helpers.classroom.actors`, same options")
     args = parser.parse_args(argv)
     errors: tuple[type[Exception], ...] = (ValueError, OSError, FloatingPointError)
     if args.command != "doctor":
@@ -197,14 +193,6 @@ def _experiment_arguments(parser: argparse.ArgumentParser) -> None:
             # Left out, the experiment's own default holds.
             add.add_argument(flag, default=argparse.SUPPRESS, **EXPERIMENT_OPTIONS[option])
         add.set_defaults(run=_experiment)
-
-
-def _faces(args: argparse.Namespace) -> int:
-    from .classroom import actors
-
-    paths = actors.generate(args.out, actors=args.actors, takes=args.takes, seed=args.seed)
-    print(f"{len(paths)} videos in {args.out}")
-    return 0
 
 
 def _describe(args: argparse.Namespace) -> int:

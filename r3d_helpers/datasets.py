@@ -12,8 +12,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from . import _moved, video
 from . import sampler as samplers
-from . import video
+
+__getattr__ = _moved.names(
+    __name__, describe="apply.overview.describe", readable="apply.overview.readable"
+)
 
 RAVDESS_EMOTIONS = {
     "01": "neutral",

@@ -191,7 +191,9 @@ def _video() -> str:
 def _samples() -> str:
     found = len(list(SAMPLES.glob("Actor_*/*.mp4")))
     if not found:
-        raise Trouble("data_samples/ has no videos; draw them: `python -m r3d_helpers faces`")
+        raise Trouble(
+            "data_samples/ has no videos; draw them: `python -m r3d_helpers.classroom.actors`"
+        )
     return f"{found} videos in data_samples/"
 
 

@@ -23,12 +23,14 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from . import checkpoint, parallel, preflight
+from . import _moved, checkpoint, parallel, preflight
 from .config import TrainConfig
 from .files import remove_parts
 from .metrics import Scores, score
 from .model import STAGES, R3DEmotion
 from .optim import class_weights, parameter_groups
+
+__getattr__ = _moved.names(__name__, load="checkpoint.load")
 
 
 class Trainer:
@@ -92,9 +94,8 @@ class Trainer:
             FileExistsError: ``out_dir`` already holds a run.
             ValueError: the sets fit neither the model nor each other nor the resumed run.
             OSError: too little disk space for the checkpoints.
-            FloatingPointError: loss or gradient is not finite; the last checkpoint stands. Or, at
-                the start, a gradient in the lower precision is not the one in float32: some
-                processors compute it wrongly for some shapes, without a word.
+            FloatingPointError: loss or gradient is not finite; the last checkpoint is whole. Or
+                this processor computes gradients in the lower precision wrongly, as some do.
         """
         self._check(train_set, val_set)
         self._prepare(train_set, val_set)

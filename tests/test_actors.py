@@ -150,3 +150,23 @@ def test_generate_writes_what_clip_draws(tmp_path):
 def test_a_bad_argument_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# The command
+
+
+def test_the_command_draws_seven_emotions(tmp_path, capsys):
+    assert actors.main(["--actors", "1", "--takes", "1", "--out", str(tmp_path)]) == 0
+    paths = list(tmp_path.rglob("*.mp4"))
+    assert len(paths) == 7
+    assert all(video.probe(path).num_frames > 1 for path in paths)
+    assert capsys.readouterr().out == f"7 videos in {tmp_path}\n"
+
+
+@pytest.mark.parametrize("option", ["--actors", "--takes"])
+@pytest.mark.parametrize("value", ["0", "100"])
+def test_the_command_names_a_number_out_of_range(tmp_path, capsys, option, value):
+    assert actors.main(["--out", str(tmp_path / "new"), option, value]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and value in line
+    assert not (tmp_path / "new").exists()

@@ -81,7 +81,7 @@ def test_missing_samples_are_reported(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(doctor, "SAMPLES", tmp_path)
     assert doctor.main() == 1
     (detail,) = bad(capsys.readouterr().out).values()
-    assert "python -m r3d_helpers faces" in detail
+    assert "python -m r3d_helpers.classroom.actors" in detail
 
 
 def test_an_old_python_is_reported(monkeypatch, capsys):

@@ -18,6 +18,7 @@ from test_trainer import small_backbone
 from r3d_helpers import R3DEmotion, TrainConfig, datasets
 from r3d_helpers import model as model_module
 from r3d_helpers.apply import export
+from r3d_helpers.checkpoint import load
 
 CLASSES = ["calm", "fröhlich", "sad"]
 WRITE = {".onnx": export.onnx, ".pt2": export.torch_program}
@@ -69,7 +70,7 @@ def checkpoint(folder):
 @pytest.fixture(scope="module")
 def eager(checkpoint):
     """What the model itself answers."""
-    model, _ = checkpoint.load(checkpoint)
+    model, _ = load(checkpoint)
     return torch.no_grad()(model)
 
 
@@ -109,14 +110,14 @@ def test_the_configuration_is_what_the_weights_carry(laid):
     with safe_open(laid / "model.safetensors", "pt") as file:
         assert config == json.loads(file.metadata()["r3d_helpers"])
         assert file.metadata()["format"] == "pt"
-    assert config == checkpoint.load(laid)[1] == checkpoint.load(laid.parents[1] / "run")[1]
+    assert config == load(laid)[1] == load(laid.parents[1] / "run")[1]
     assert (config["classes"], config["size"]) == (CLASSES, 16)
 
 
 def test_a_hub_folder_answers_as_the_checkpoint(checkpoint, eager, folder):
-    model, about = checkpoint.load(export.hub(checkpoint, folder / "hub"))
+    model, about = load(export.hub(checkpoint, folder / "hub"))
     shutil.rmtree(folder / "hub")
-    assert about == checkpoint.load(checkpoint)[1]
+    assert about == load(checkpoint)[1]
     assert not model.training
     assert torch.no_grad()(model)(clips(2)).equal(eager(clips(2)))
 
@@ -298,5 +299,5 @@ def test_a_torch_program_carries_its_labels_too(small, tmp_path):
     export.torch_program(path, tmp_path / "model.pt2")
     facts = dict.fromkeys(("classes", "mean", "std"), "")
     torch.export.load(tmp_path / "model.pt2", extra_files=facts)
-    assert json.loads(facts["classes"]) == checkpoint.load(path)[1]["classes"]
+    assert json.loads(facts["classes"]) == load(path)[1]["classes"]
     assert json.loads(facts["mean"]) == list(datasets.MEAN)

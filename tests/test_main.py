@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from r3d_helpers import checkpoint, video
+from r3d_helpers import checkpoint
 from r3d_helpers.__main__ import main
+from r3d_helpers.classroom import actors
 from r3d_helpers.studies import experiments, tuning
 
 TINY = ("--clip-len", "2", "--size", "16", "--epochs", "1", "--batch-size", "8")
@@ -22,7 +23,7 @@ TINY = ("--clip-len", "2", "--size", "16", "--epochs", "1", "--batch-size", "8")
 def faces(tmp_path_factory):
     """Four drawn actors, seven clips each."""
     folder = tmp_path_factory.mktemp("faces")
-    assert main(["faces", "--actors", "4", "--takes", "1", "--out", str(folder)]) == 0
+    actors.generate(folder, actors=4, takes=1, progress=False)
     return folder
 
 
@@ -41,14 +42,6 @@ def refused(capsys, *argv):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     return line
-
-
-def test_faces_draws_seven_emotions(tmp_path, capsys):
-    assert main(["faces", "--actors", "1", "--takes", "1", "--out", str(tmp_path)]) == 0
-    paths = list(tmp_path.rglob("*.mp4"))
-    assert len(paths) == 7
-    assert all(video.probe(path).num_frames > 1 for path in paths)
-    assert capsys.readouterr().out == f"7 videos in {tmp_path}\n"
 
 
 def test_train_leaves_a_run(run):
@@ -166,13 +159,6 @@ def test_an_experiment_without_runs_is_refused(faces, tmp_path, capsys, name, op
     assert not (tmp_path / "x.csv").exists()
 
 
-@pytest.mark.parametrize("option", ["--actors", "--takes"])
-@pytest.mark.parametrize("value", ["0", "100"])
-def test_faces_names_a_number_out_of_range(tmp_path, capsys, option, value):
-    assert value in refused(capsys, "faces", "--out", tmp_path / "new", option, value)
-    assert not (tmp_path / "new").exists()
-
-
 @pytest.mark.parametrize("reader", ["ravdess", "crema_d", "folder"])
 def test_a_folder_without_videos_is_named(tmp_path, capsys, reader):
     argv = ["train", tmp_path, "--out", tmp_path / "run", "--reader", reader]
@@ -213,6 +199,7 @@ def test_a_bad_checkpoint_is_named(tmp_path, faces, capsys, content):
         (["experiment", "tuning", "--lr", "1"], "--lr"),
         (["experiment", "luck"], "'luck'"),
         (["dance"], "'dance'"),
+        (["faces"], "python -m r3d_helpers.classroom.actors"),
         ([], "COMMAND"),
     ],
 )
@@ -396,7 +383,7 @@ def test_a_run_that_is_told_to_stop_says_whether_anything_is_saved(
         os.kill(os.getpid(), signal.SIGTERM)
 
     handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("r3d_helpers.__main__._fit", stopped)
+    monkeypatch.setattr("r3d_helpers.apply.runs._fit", stopped)
     line = refused(capsys, "train", faces, "--out", tmp_path / "run", *TINY)
     signal.signal(signal.SIGTERM, handler)
     assert ("again with --resume" in line) == saved

@@ -1,8 +1,9 @@
-"""The house keeps its rules: versions written once, no arrow up, small files, tidy code."""
+"""The repository keeps its rules: versions written once, imports one way, small files, style."""
 
-import ast
+import importlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -10,62 +11,89 @@ from pathlib import Path
 
 import pytest
 
+from r3d_helpers import _moved
+from tools.lessons import lessons
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "r3d_helpers"
 
-# What each room may import of ours (relative names); anything left out may import all below.
-MAY_IMPORT = {
-    "_torchvision": set(),
-    "sampler": set(),
-    "video": set(),
-    "augment": set(),
-    "crops": {"video"},
-    "cache": {"video", "crops"},
-    "datasets": {"video", "sampler", "crops", "cache"},
-    "model": {"sampler"},
-    "trainer": {"model"},
-    "explain": {"model", "datasets", "video", "sampler", "crops"},
-    "faces": {"video", "datasets"},
-    "doctor": {"_torchvision", "video"},
-}
-TOOLS = {"_torchvision", "doctor", "faces"}  # beside a clip's way from file to score
+UNEXPLAINED = ("start", "training")  # lessons that no symptom leads to
+DRAWING = {"r3d_helpers/classroom/actors.py"}
 
 
-def imports_of_ours(path):
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            found |= {node.module} if node.module else {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("r3d_helpers"):
-            module = node.module.partition(".")[2]
-            found |= {module} if module else {alias.name for alias in node.names}
-    return found
+def lint_imports(folder):
+    """What import-linter says of the package and the tools in ``folder``; empty if all is well."""
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert "Contracts:" in done.stdout, done.stdout + done.stderr
+    return "" if done.returncode == 0 else done.stdout
 
 
-@pytest.mark.parametrize("room", MAY_IMPORT)
-def test_no_arrow_runs_up(room):
-    assert imports_of_ours(PACKAGE / f"{room}.py") <= MAY_IMPORT[room]
+def test_the_law_over_imports_holds():
+    """Without it a file imports one above it, and none can be read alone any more."""
+    assert lint_imports(ROOT) == ""
+    assert "ignore_imports" not in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "broken"),
+    [
+        ("r3d_helpers/video.py", "from .apply import cache", "the heart knows no wing"),
+        ("r3d_helpers/apply/crops.py", "from ..studies import sweep", "Arrows run one way"),
+        ("r3d_helpers/__main__.py", "from .classroom import plots", "Arrows run one way"),
+        ("r3d_helpers/studies/sweep.py", "from ..classroom import actors", "Arrows run one way"),
+        ("r3d_helpers/newcomer.py", "return", "Arrows run one way"),
+        ("r3d_helpers/apply/cache.py", "from tools import book", "knows nothing of the tools"),
+        ("r3d_helpers/apply/crops.py", "from . import cache", "No circle"),
+        ("tools/wheels.py", "from . import workshop", "No circle"),
+        ("tools/notebooks.py", "from . import lessons, book", "Executing knows nothing"),
+    ],
+)
+def test_the_law_sees_an_import_against_it(tmp_path, file, line, broken):
+    junk = shutil.ignore_patterns("__pycache__")
+    for name in ("r3d_helpers", "tools"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=junk)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / file).open("a") as source:
+        source.write(f"\n\ndef _late():\n    {line}\n")
+    (verdict,) = re.findall(rf"^.*{broken}.* (KEPT|BROKEN)$", lint_imports(tmp_path), re.MULTILINE)
+    assert verdict == "BROKEN"
+
+
+@pytest.mark.parametrize("name", ["r3d_helpers", "tools"])
+def test_every_file_can_be_read_at_one_sitting(name):
+    """Without it files grow until nobody reads one as a whole."""
+    for path in (ROOT / name).rglob("*.py"):
+        if path.relative_to(ROOT).as_posix() not in DRAWING:
+            assert len(path.read_text().splitlines()) <= 400, path
+
+
+@pytest.mark.parametrize(
+    ("line", "new"),
+    [
+        ("import r3d_helpers.cache", "r3d_helpers.apply.cache"),
+        ("from r3d_helpers import faces", "r3d_helpers.classroom.actors"),
+        ("from r3d_helpers.crops import FaceCrop", "r3d_helpers.apply.crops"),
+        ("import r3d_helpers; r3d_helpers.tuning", "r3d_helpers.studies.tuning"),
+        ("from r3d_helpers.trainer import load", "r3d_helpers.checkpoint.load"),
+        ("from r3d_helpers.datasets import describe", "r3d_helpers.apply.overview.describe"),
+        ("from r3d_helpers.classroom import notebooks", "tools.notebooks, in the repository"),
+    ],
+)
+def test_an_old_import_path_answers_with_the_new_one(line, new):
+    with pytest.raises((ImportError, AttributeError)) as caught:
+        exec(line, {})
+    assert str(caught.value).endswith(f" is now {new}")
+
+
+def test_every_old_import_path_leads_somewhere():
+    for new in _moved.MOVED.values():
+        importlib.import_module(new.partition(",")[0])
 
 
 def test_the_permute_happens_in_one_place():
-    text = "".join((PACKAGE / f"{room}.py").read_text() for room in ("model", "trainer"))
+    text = "".join((PACKAGE / f"{name}.py").read_text() for name in ("model", "trainer"))
     assert text.count(".permute(") == 1
-
-
-def test_what_a_clip_passes_through_stays_small():
-    lines = 0
-    for room in MAY_IMPORT.keys() - TOOLS:
-        source = (PACKAGE / f"{room}.py").read_text()
-        tree = ast.parse(source)
-        documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-        docstrings = set()
-        for node in ast.walk(tree):
-            if isinstance(node, documented) and ast.get_docstring(node):
-                docstrings |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
-        for number, line in enumerate(source.splitlines(), 1):
-            code = line.strip() and not line.strip().startswith("#")
-            lines += bool(code and number not in docstrings)
-    assert lines < 1500
 
 
 def test_ruff_finds_nothing():
@@ -115,9 +143,8 @@ def test_symptom_index_leads_to_a_section_that_has_the_words():
     index = page.read_text()
     row = r"^\| (.+) \| \[(\d\d)\]\((.+)#.+\) · (.+) \|$"  # the book's test follows the anchor
     rows = re.findall(row, index, re.MULTILINE)
-    assert {number for _, number, _, _ in rows} == {
-        *("01", "02", "03", "05", "06", "07", "08", "09", "10")
-    }
+    explained = {f"{lesson.order:02}" for lesson in lessons() if lesson.kind not in UNEXPLAINED}
+    assert {number for _, number, _, _ in rows} == explained
     assert len(rows) == index.count("notebooks/")
     for symptom, number, target, section in rows:
         assert target.startswith(f"../../notebooks/{number}_")

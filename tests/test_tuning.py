@@ -14,7 +14,7 @@ from test_experiments import wait_for
 
 from r3d_helpers import datasets, doctor
 from r3d_helpers.classroom import actors
-from r3d_helpers.studies import experiments, sweep, tuning
+from r3d_helpers.studies import sweep, tuning
 
 SMALL = {"seeds": 2, "trials": 9, "epochs": 4}
 
@@ -125,7 +125,7 @@ def test_a_stopped_search_goes_on_and_ends_the_same(tmp_path, monkeypatch, die_a
 def test_a_trial_that_ended_before_its_row_was_written_is_not_run_again(tmp_path, monkeypatch):
     Training(monkeypatch)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(experiments, "_write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(sweep, "_write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         tuning.tuning("", tmp_path / "t.csv", work=tmp_path, **SMALL)
     again = Training(monkeypatch)
     tuning.tuning("", tmp_path / "t.csv", work=tmp_path, **SMALL)

@@ -1,8 +1,8 @@
 """Execute the notebooks: ``python -m tools.notebooks run | refresh``.
 
-``run`` leaves executed copies in ``build/notebooks/`` and the book made of them. ``refresh``
-executes in place, for a commit: what differs from run to run without meaning anything is taken
-out, so that a second refresh on the same machine changes nothing.
+``run`` leaves executed copies in ``build/notebooks/``. ``refresh`` executes in place, for a commit:
+what differs from run to run without meaning anything is taken out, so that a second refresh on the
+same machine changes nothing.
 """
 
 import json
@@ -95,9 +95,7 @@ def refresh() -> int:
 
 
 def run() -> int:
-    """Execute copies of the notebooks in order, make the book of them, and end with a table."""
-    from . import book  # which imports this file
-
+    """Execute copies of the notebooks in order, and end with a table."""
     shutil.rmtree(EXECUTED, ignore_errors=True)
     EXECUTED.mkdir(parents=True)
     rows = []
@@ -120,9 +118,7 @@ def run() -> int:
     for name, seconds, verdict in rows:
         print(f"{name:<32}{seconds:>8.0f}  {verdict}")
     print()
-    failed = book.build(EXECUTED)
-    print("To work with the notebooks: make lab")
-    return int(failed or any(verdict != "ok" for _, _, verdict in rows))
+    return int(any(verdict != "ok" for _, _, verdict in rows))
 
 
 def _is_uncompared(cell: NotebookNode) -> bool:

@@ -16,6 +16,8 @@ The emotion decides the action units and nothing else: face, length, timing, pos
 light are drawn without looking at it.
 """
 
+import argparse
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ import torch
 from numpy.random import Generator
 from tqdm.auto import tqdm
 
-from r3d_helpers import datasets, video
+from .. import datasets, video
+from ..doctor import SAMPLES
 
 SIZE = 56  # height and width of a frame, pixels
 FPS = 15
@@ -593,3 +596,27 @@ def _code(emotion: str) -> str:
 def _check_number(what: str, value: int) -> None:
     if not 1 <= value <= 99:
         raise ValueError(f"{what} is {value}, expected 1 to 99")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Draw the sample videos again; the exit status is 2 for a bad argument."""
+    parser = argparse.ArgumentParser(
+        prog="python -m r3d_helpers.classroom.actors",
+        description="Draw the sample videos again, frame for frame.",
+    )
+    parser.add_argument("--out", type=Path, default=SAMPLES, help="folder (%(default)s)")
+    parser.add_argument("--actors", type=int, default=60, help="1 to 99 (%(default)s)")
+    parser.add_argument("--takes", type=int, default=2, help="clips per emotion (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="other actors (%(default)s)")
+    args = parser.parse_args(argv)
+    try:
+        paths = generate(args.out, actors=args.actors, takes=args.takes, seed=args.seed)
+    except (ValueError, OSError, video.VideoError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{len(paths)} videos in {args.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
