@@ -161,7 +161,7 @@ def split_by_subject(
     clips = list(clips)
     if not 0 < val_fraction < 1:
         raise ValueError(f"val_fraction must lie between 0 and 1, got {val_fraction!r}")
-    subjects = _subjects(clips)
+    subjects = _two_or_more(clips)
     random.Random(seed).shuffle(subjects)
     count = min(max(1, round(val_fraction * len(subjects))), len(subjects) - 1)
     return _part(clips, set(subjects[:count]))
@@ -184,7 +184,7 @@ def train_val_test(
     Raises:
         ValueError: a fraction is not between 0 and 1, or there are too few subjects.
     """
-    if len(subjects := _subjects(clips := list(clips))) < 3:
+    if len(subjects := _two_or_more(clips := list(clips))) < 3:
         raise ValueError(f"to train, validate and test takes 3 subjects or more, got {subjects}")
     rest, test = split_by_subject(clips, test_fraction, seed)
     return *split_by_subject(rest, val_fraction, seed), test
@@ -206,7 +206,7 @@ def subject_folds(clips: Iterable[Clip], k: int) -> list[tuple[list[Clip], list[
         ValueError: ``k`` is out of range.
     """
     clips = list(clips)
-    subjects = _subjects(clips)
+    subjects = _two_or_more(clips)
     n = len(subjects)
     if not 2 <= k <= n:
         raise ValueError(f"k must lie between 2 and the number of subjects, {n}, got {k!r}")
@@ -327,7 +327,7 @@ def _matches(
     return found
 
 
-def _subjects(clips: Sequence[Clip]) -> list[str]:
+def _two_or_more(clips: Sequence[Clip]) -> list[str]:
     subjects = sorted({clip.subject for clip in clips})
     if len(subjects) < 2:
         raise ValueError(f"a split by subject needs 2 subjects or more, got {subjects}")

@@ -1,7 +1,7 @@
 """Which frames of a video make the clip: integer arithmetic, nothing else.
 
 Every function takes the number of frames ``T`` that a video has and returns the indices of the
-``n`` frames to keep, in order, each in ``[0, T)``. No float is involved (but for `document`), so
+``n`` frames to keep, in order, each in ``[0, T)``. No float is involved (but for `published`), so
 the answer is the same on every machine and for every length.
 """
 
@@ -124,11 +124,11 @@ def multi(
     return [dense(num_frames, clip_len, stride=stride, start=start) for start in starts]
 
 
-def document(num_frames: int, clip_len: int = 16) -> list[int]:
-    """Sample as the fix document does: kept to be studied, not to be used.
+def published(num_frames: int, clip_len: int = 16) -> list[int]:
+    """Sample by the published fix's rule. It loses the end of short videos; the lessons show why.
 
-    A short video repeats each frame equally often and is then cut off, which loses its end; a
-    longer one goes through a float ``linspace`` rounded down.
+    A short video repeats each frame equally often and is then cut off; a longer one goes through a
+    float ``linspace`` rounded down.
 
     Args:
         num_frames: frames in the video, ``T`` >= 1.
@@ -142,7 +142,7 @@ def document(num_frames: int, clip_len: int = 16) -> list[int]:
 
     Source: the fix document, section "Input Dimension Handling".
 
-    >>> document(3, 4)
+    >>> published(3, 4)
     [0, 0, 1, 1]
     """
     _check(num_frames=num_frames, clip_len=clip_len)
@@ -150,6 +150,9 @@ def document(num_frames: int, clip_len: int = 16) -> list[int]:
         repeated = torch.arange(num_frames).repeat_interleave(clip_len // num_frames + 1)
         return repeated[:clip_len].tolist()
     return torch.linspace(0, num_frames - 1, clip_len).long().tolist()
+
+
+document = published  # its name in version 1.0
 
 
 def _check(**at_least_one: int) -> None:

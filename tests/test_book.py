@@ -59,6 +59,7 @@ def test_every_chapter_is_there_and_in_the_contents(folder):
 
 
 def test_every_link_leads_somewhere(folder):
+    """Without it: dead links in the book."""
     ids = {path: {e["id"] for e in soup(path).select("[id]")} for path in pages(folder)}
     for path in ids:
         page = soup(path)
@@ -79,6 +80,7 @@ def test_every_link_leads_somewhere(folder):
 
 
 def test_every_picture_is_described(folder):
+    """Without it: a screen reader says "image", and that is all."""
     for path in pages(folder):
         for image in soup(path).select("img"):
             assert len(image.get("alt", "")) > 20, f"{path.name}: {image.get('src', '')[:80]}"
@@ -120,6 +122,7 @@ def test_a_figure_without_a_text_is_an_error():
 
 @pytest.mark.parametrize("name", lessons.BUG_LESSONS)
 def test_slides_show_the_chosen_cells_and_no_solution(folder, name):
+    """Without it: the solution is on the wall while people work on it."""
     page = soup(folder / "slides" / f"{name}.html")
     tags = [set(cell.metadata.get("tags", ())) for cell in lessons.load(name).cells]
     chosen = [t for t in tags if t & {book.SLIDE, book.MORE}]
@@ -171,6 +174,7 @@ WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientW
 
 @pytest.mark.parametrize(("viewport", "scheme"), [(LAPTOP, "light"), (PHONE, "dark")])
 def test_pages_are_whole_without_a_network(open_page, folder, viewport, scheme):
+    """Without it: a page that is fine at your desk is bare in the room."""
     from axe_playwright_python.sync_playwright import Axe
 
     for path in pages(folder):
@@ -253,6 +257,7 @@ def test_every_slide_fits_the_wall(open_page, name):
 
 
 def test_the_cheat_sheet_is_one_printed_page(open_page):
+    """Without it: a sheet that people pin up loses its end, or states wrong sizes."""
     page = open_page("docs/learn/cheat-sheet")
     printed = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1

@@ -67,6 +67,7 @@ def explorers(cells):
 
 
 def test_run_all_shows_the_expected_errors_and_no_other(lesson):
+    """Without it: the tests are green, and learners meet another red box."""
     cells = lesson.cells()
     assert errors(cells) == errors(lesson.stored)
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
@@ -89,6 +90,7 @@ def test_tracebacks_are_red_and_figures_are_seen(lesson):
 
 
 def test_every_control_answers_to_keyboard_and_mouse(lesson):
+    """Without it: a widget that only its author can use."""
     shown = lesson.page.locator(EXPLORER)
     assert shown.count() == len(explorers(lesson.stored))
     for explorer in shown.all():

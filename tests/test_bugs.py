@@ -63,12 +63,16 @@ def lesson():
 
 @pytest.mark.parametrize("name", lessons.BUG_LESSONS)
 def test_every_cell_under_contract_carries_its_tag(name):
+    """Without it: a tag is lost, and the tests below check nothing."""
     found = [t for cell in lessons.load(name).cells for t in lessons.tags(cell)]
     assert found == TAGS[name].split()
 
 
 @pytest.mark.parametrize(("name", "tag", "kind", "fragment"), FAILURES)
 def test_the_bug_fails_for_the_stated_reason(lesson, name, tag, kind, fragment):
+    """Without it: a new torch repairs or renames the failure, and the lesson tells a story about
+    it.
+    """
     error = lesson[name][1][tag]
     assert isinstance(error, kind)
     assert fragment in str(error)
@@ -76,6 +80,7 @@ def test_the_bug_fails_for_the_stated_reason(lesson, name, tag, kind, fragment):
 
 @pytest.mark.parametrize(("name", "tag", "kind", "fragment"), FAILURES)
 def test_the_page_shows_the_same_error(lesson, name, tag, kind, fragment):
+    """Without it: the page shows another error than the text explains."""
     ename, text = lessons.stored_error(name, tag)
     assert ename == type(lesson[name][1][tag]).__name__
     assert fragment in text
@@ -83,6 +88,7 @@ def test_the_page_shows_the_same_error(lesson, name, tag, kind, fragment):
 
 @pytest.mark.parametrize("name", lessons.BUG_LESSONS)
 def test_no_other_cell_is_expected_to_fail(lesson, name):
+    """Without it: an accident passes for part of the lesson."""
     assert set(lesson[name][1]) == {tag for other, tag, *_ in FAILURES if other == name}
 
 
@@ -152,6 +158,7 @@ def test_01_a_wrong_repair_is_wrong_as_told_and_caught(permute, numbers, name):
     ],
 )
 def test_01_the_guard_catches_what_is_not_shown(permute, wrong):
+    """Without it: a guard catches the examples of its lesson and nothing else."""
     with pytest.raises(AssertionError):
         permute["guard"](wrong)
 
@@ -169,6 +176,7 @@ def test_01_listening_hears_what_a_layer_gets(permute):
 
 
 def test_01_the_guard_passes_the_package(permute):
+    """Without it: the package has a bug that it teaches."""
     model = R3DEmotion(7, clip_len=5, se=None)
     model.backbone = nn.Identity()
     permute["guard"](model.features)
@@ -482,6 +490,7 @@ def test_03_the_guard_passes_an_lstm_that_has_steps(lstm):
 
 
 def test_03_nobody_in_the_package_depends_on_strangers(lstm):
+    """Without it: the package has a bug that it teaches."""
     model = build(lambda: R3DEmotion(7, clip_len=4))
     videos = torch.rand(3, 4, 3, 16, 24, generator=torch.Generator().manual_seed(0))
     assert lstm["influence"](model, videos).equal(torch.eye(3, dtype=torch.bool))

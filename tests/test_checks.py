@@ -1120,6 +1120,7 @@ def test_an_untouched_stub_is_not_attempted(capsys, name):
 
 @pytest.mark.parametrize(("name", "i"), WRONG)
 def test_a_wrong_answer_is_explained(capsys, name, i):
+    """Without it: a learner is told "wrong" and not why, or a wrong answer is praised."""
     answer, reason, *_ = CASES[name][2][i]
     said = verdict(capsys, name, answer)
     assert said.startswith("Not yet: ")
@@ -1127,6 +1128,7 @@ def test_a_wrong_answer_is_explained(capsys, name, i):
 
 
 def test_every_check_meets_five_wrong_answers():
+    """Without it: a check that was only ever shown the right answer."""
     files = [
         importlib.import_module(f"{checks.__name__}.{file.name}")
         for file in pkgutil.iter_modules(checks.__path__)
@@ -1163,6 +1165,7 @@ def test_every_exercise_has_its_solution():
 
 @pytest.mark.parametrize(("name", "tag"), exercises())
 def test_the_folded_solution_is_right(capsys, name, tag):
+    """Without it: the solution on the page fails its own check."""
     source, code = lessons.solutions(name)[tag]
     call = source.strip().splitlines()[-1]
     assert call.startswith("checks.")
@@ -1181,6 +1184,7 @@ def test_the_folded_solution_is_right(capsys, name, tag):
 
 @pytest.mark.parametrize(("name", "tag"), exercises())
 def test_the_page_shows_a_stub_that_is_not_attempted(name, tag):
+    """Without it: an answer is committed by mistake, or Run All stops."""
     assert lessons.stored_text(name, tag).startswith("Not attempted: ")
 
 

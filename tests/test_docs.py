@@ -21,19 +21,36 @@ import r3d_helpers
 from r3d_helpers import R3DEmotion, sampler
 from r3d_helpers.classroom import checks
 from r3d_helpers.model import STAGES
+from tools import guard_table
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [*DOCS.glob("*/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES = [
+    *DOCS.glob("*/*.md"),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    ROOT / "data_samples" / "README.md",
+]
+NOTEBOOKS = [*(ROOT / "notebooks").glob("*.ipynb"), DOCS / "maintain" / "template.ipynb"]
 SHEET = (DOCS / "learn" / "cheat-sheet.md").read_text()
 MAINTAINERS = (DOCS / "maintain" / "maintainers.md").read_text()
 TEMPLATE = DOCS / "maintain" / "template.ipynb"
 NAME = "../docs/maintain/template"  # as `lessons` counts from notebooks/
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def prose(path):
+    """The text of a page or a notebook."""
+    if path.suffix == ".md":
+        return path.read_text()
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *NOTEBOOKS], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+    """Without it: dead links on a code host. (The book's test also follows anchors.)"""
+    for target in re.findall(r"\]\(([^)#]+)", prose(page)):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
@@ -89,6 +106,7 @@ def test_a_module_wants_the_order_on_the_sheet(module, takes, gives):
 
 
 def test_the_ledger_is_what_r3d_18_computes():
+    """Without it: a sheet that people pin up loses its end, or states wrong sizes."""
     rows = table("Sixteen frames of 112")
     net = r3d_18().eval()
     x = torch.rand(value(rows[0][2], B=1))  # [B, T, C, H, W]
@@ -149,6 +167,7 @@ RULES.remove(test_notebooks.test_every_exercise_has_a_folded_solution_below)
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_template_keeps_the_rules_of_a_lesson(rule):
+    """Without it: new lessons start from a pattern that breaks the rules."""
     rule(TEMPLATE)
 
 
@@ -182,10 +201,15 @@ def test_every_test_on_the_page_exists():
         assert test in {getattr(node, "name", None) for node in tree.body}, f"{module}.{test}"
 
 
-def test_every_file_of_tests_is_on_the_page():
-    named = set(re.findall(r"`(test_\w+)[.`]", MAINTAINERS))
-    files = {path.stem for path in (ROOT / "tests").glob("test_*.py")}
-    assert named == files
+def test_the_tables_of_guards_are_those_of_the_tests():
+    text = guard_table.PAGE.read_text(encoding="utf-8")
+    assert guard_table.renewed(text) == text, "renew it: python -m tools.guard_table"
+
+
+def test_every_file_of_tests_goes_with_a_file_or_has_guards():
+    sources = {path.stem for name in ("r3d_helpers", "tools") for path in (ROOT / name).rglob("*")}
+    for path in (ROOT / "tests").glob("test_*.py"):
+        assert path.stem[5:].strip("_") in sources or guard_table.guards(path), path.name
 
 
 def test_the_script_on_the_page_makes_a_notebook(tmp_path, monkeypatch):
@@ -200,11 +224,13 @@ def test_the_script_on_the_page_makes_a_notebook(tmp_path, monkeypatch):
 
 
 def test_the_newest_version_is_that_of_the_package():
+    """Without it: a release without a word about what changed."""
     newest, *_ = re.findall(r"^## (\d\S+) · ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest == r3d_helpers.__version__
 
 
 def test_readme_installs_the_tested_pair():
+    """Without it: the CPU build on the front page is not the tested one."""
     tested = (ROOT / "constraints.txt").read_text().splitlines()
     named = re.findall(r"\b[\w-]+==[\d.]+", (ROOT / "README.md").read_text())
     assert {pin.partition("==")[0] for pin in named} == {"torch", "torchvision"}

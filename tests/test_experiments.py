@@ -79,6 +79,7 @@ def test_two_commands_do_not_share_a_run_in_progress(tmp_path):
 def test_the_stored_results_are_those_of_the_command_as_it_stands(
     tmp_path, monkeypatch, name, file, options, settings
 ):
+    """Without it: the command in the first line of a result file no longer makes it."""
     stored = doctor.SAMPLES / "results" / f"{file}.csv"
     copied = Path(shutil.copy(stored, tmp_path))
     monkeypatch.setattr(recipes, "Trainer", None)  # nothing is left to train

@@ -54,6 +54,7 @@ def test_train_leaves_a_run(run):
 
 
 def test_evaluate_scores_subjects_the_model_has_not_seen(run, faces, capsys):
+    """Without it: a score on people that the model was trained on."""
     assert main(["evaluate", str(faces), "--checkpoint", str(run / "best.safetensors")]) == 0
     out = capsys.readouterr().out
     assert out.startswith("7 clips of 1 subject: UAR 0.")

@@ -17,6 +17,7 @@ def test_it_says_first_what_for_and_how_long(name):
 
 @pytest.mark.parametrize("name", lessons.PRACTICE)
 def test_what_is_stated_is_true(name):
+    """Without it: a page that says False under a sentence that says it is so."""
     """The compared cells end in True: a page that shows False argues against itself."""
     shown = [o.text for c in lessons.load(name).cells for o in c.get("outputs", ()) if "text" in o]
     assert any("True" in text for text in shown)

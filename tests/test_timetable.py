@@ -26,6 +26,7 @@ def test_the_guide_is_what_write_would_write():
 
 @pytest.mark.parametrize("name", PLANS)
 def test_a_timetable_fits_and_leaves_a_reserve(name):
+    """Without it: the guide says 90 minutes, and the lessons have grown."""
     plan = PLANS[name]
     assert total(plan, timetable.timings()) <= plan.length - timetable.RESERVE
 
@@ -101,6 +102,7 @@ def block(*together, **options):
 
 
 def test_a_jump_runs_everything_above_once_more():
+    """Without it: the timetable promises minutes that the jumps take away."""
     assert seconds_of(block(timetable.START), block("Symptom", "Predict", "Reproduce")) == [60, 0]
     assert seconds_of(block(timetable.START), block("Reproduce")) == [60, 60]
     assert seconds_of(block(timetable.START, "Reproduce", "Guard")) == [180]
@@ -184,4 +186,5 @@ def test_code_in_the_guide_prints_what_stands_below_it(part):
 
 
 def test_the_page_of_answers_is_up_to_date():
+    """Without it: an instructor looks for words that no check says any more."""
     assert answers.PAGE.read_text(encoding="utf-8") == answers.page(), "python -m tools.answers"

@@ -561,6 +561,7 @@ def changes(process, folder):
 
 
 def test_a_run_killed_ten_times_ends_the_same(folder):
+    """Without it: `--resume` gives another model than an uninterrupted run."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["r3d_helpers.trainer"])
 

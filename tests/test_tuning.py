@@ -209,6 +209,7 @@ def samples(tmp_path_factory):
 
 
 def test_no_trial_looks_at_the_test_people(samples, tmp_path, monkeypatch):
+    """Without it: a search chooses on the people it is judged on."""
     _, _, test = datasets.train_val_test(datasets.ravdess(samples), seed=0)
     subjects, read = set(), datasets.video.read
 

@@ -22,6 +22,7 @@ def prose(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_three_splits_or_more_stand_behind_every_setting(name):
+    """Without it: lessons 08 to 10 advise on the strength of one run."""
     file, setting = FILES[name]
     rows = sweep.read(doctor.SAMPLES / "results" / f"{file}.csv")
     rows.sort(key=lambda row: [row[key] for key in setting])
@@ -49,6 +50,7 @@ def test_it_says_what_it_recommends_and_how_sure_it_is(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_slice_agrees_with_the_long_runs(name):
+    """Without it: stored results that the program no longer reproduces."""
     live = lessons.stored_text(name, "slice")
     assert re.findall(r"(True|False)$", live, re.MULTILINE)
     assert "False" not in live

@@ -37,6 +37,7 @@ def read(tree, path):
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_loses_outputs_and_solutions_and_nothing_else(tree, path):
+    """Without it: learners can read what they are asked to guess, or miss a cell."""
     before, after = nbformat.read(path, as_version=4), read(tree, path)
     nbformat.validate(after)
     assert all(c.outputs == [] and c.execution_count is None for c in code_cells(after))
@@ -69,6 +70,7 @@ def test_a_solution_goes_wherever_it_stands():
 
 
 def test_every_exercise_to_take_home_is_there_and_runs(tree):
+    """Without it: learners go home without an exercise, or with its solution."""
     guide = (workshop.ROOT / "docs" / "teach" / "instructor.md").read_text(encoding="utf-8")
     notebook = nbformat.read(tree / "notebooks" / "take_home.ipynb", as_version=4)
     nbformat.validate(notebook)
@@ -263,6 +265,7 @@ def test_a_zip_that_does_not_work_is_not_left(build, monkeypatch, capsys):
 
 
 def test_the_proof_sees_no_network_but_its_own():
+    """Without it: the zip "installs without network" on a machine that has one."""
     without, _ = workshop._without_network()
     if not without:
         pytest.skip("the network cannot be taken away here")

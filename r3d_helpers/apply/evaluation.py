@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from .. import sampler
+from .. import checkpoint, sampler
 from ..datasets import ClipDataset
+from ..files import replacing
 from ..metrics import Scores, score
 from ..trainer import Trainer
 
@@ -180,21 +181,21 @@ def average(logits: Sequence[Tensor]) -> Tensor:
 def evaluate(trainer: Trainer, dataset: ClipDataset, num_views: int = 1) -> Report:
     """Score a trainer's model on a data set, with intervals."""
     logits, targets = predict(trainer, dataset, num_views)
-    return report(logits, targets, _subjects(dataset), dataset.classes, num_views)
+    subjects = [clip.subject for clip in dataset.clips]
+    return report(logits, targets, subjects, dataset.classes, num_views)
 
 
 def write_predictions(path: str | os.PathLike, dataset: ClipDataset, logits: Tensor) -> None:
     """Write one CSV row per clip: path, subject, label, predicted label, all probabilities."""
     probabilities = logits.softmax(1).tolist()
-    part = Path(path).with_suffix(".part")
     # A file's name may be no valid text; its odd bytes come back as they were.
-    with part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+    text = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
+    with replacing(path) as part, part.open("w", **text) as file:
         writer = csv.writer(file)
         writer.writerow(["path", "subject", "label", "predicted", *dataset.classes])
         for clip, row in zip(dataset.clips, probabilities, strict=True):
             predicted = dataset.classes[row.index(max(row))]
             writer.writerow([clip.path, clip.subject, clip.label, predicted, *row])
-    part.replace(path)
 
 
 def read_predictions(path: str | os.PathLike) -> tuple[Tensor, Tensor, list[str], list[str]]:
@@ -229,7 +230,7 @@ def card(about: Mapping, tested: Report | None = None, data: str = "") -> str:
     """
     model, train, history = about["model"], about["train"], about["history"]
     classes = about["classes"] or [f"class {i}" for i in range(model["num_classes"])]
-    best = max(history, key=lambda record: (record["val_uar"], -record["val_loss"]))
+    best = checkpoint.best(history)
     gates = {None: "no gates", "output": "after each block", "residual": "before each addition"}
     lines = [
         "---",
@@ -311,7 +312,3 @@ def _cropped(crop: Mapping | None) -> str:
     if crop is None:
         return "the whole frame, cut to a square around its centre"
     return f"cut to the face (margin {crop['margin']}, without a face: {crop['no_face']})"
-
-
-def _subjects(dataset: ClipDataset) -> list[str]:
-    return [clip.subject for clip in dataset.clips]

@@ -21,6 +21,8 @@ import torchvision
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
+from ..files import replacing
+
 
 def sweep(
     path: Path,
@@ -110,8 +112,7 @@ def _place(names: Sequence[Mapping[str, str]], row: Mapping[str, str]) -> int:
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, str]], command: str) -> None:
-    part = path.with_suffix(".tmp")
-    with part.open("w", newline="") as file:
+    with replacing(path) as part, part.open("w", newline="") as file:
         versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
         # The same seed ends elsewhere with another instruction set or number of threads.
         cpu = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} thread(s)"
@@ -119,7 +120,6 @@ def _write(path: Path, rows: Sequence[Mapping[str, str]], command: str) -> None:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(path)
 
 
 def _text(noted: Mapping[str, float | str]) -> dict[str, str]:

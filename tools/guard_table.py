@@ -1,0 +1,55 @@
+"""``python -m tools.guard_table`` renews the maintainers' table of guards, from the tests.
+
+A test that protects the repository or the lessons says in its docstring what goes wrong without
+it: ``Without it: ...``. Tests that only ask whether a function does what it says have none.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+from .notebooks import ROOT
+
+PAGE = ROOT / "docs" / "maintain" / "maintainers.md"
+BEGIN, END = "<!-- guards -->", "<!-- end: guards -->"
+
+
+def guards(path: Path) -> list[tuple[str, str]]:
+    """Name and reason of each guard in a file of tests."""
+    found = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            words = " ".join((ast.get_docstring(node) or "").split())
+            if reason := re.match(r"Without it:? (.+?)\.?$", words):
+                found.append((node.name, reason[1]))
+    return found
+
+
+def table() -> str:
+    """A table for each file of tests that has guards."""
+    parts = []
+    for path in sorted((ROOT / "tests").glob("test_*.py")):
+        if found := guards(path):
+            about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
+            rows = [f"| `{name}` | {reason} |" for name, reason in found]
+            head = [f"**`tests/{path.name}`**: {about}", "", "| test | without it |", "|---|---|"]
+            parts.append("\n".join([*head, *rows]))
+    return "\n\n".join(parts)
+
+
+def renewed(page: str) -> str:
+    """The page with its tables made again.
+
+    Raises:
+        ValueError: there is no place for them.
+    """
+    before, found, rest = page.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not found or not closed:
+        raise ValueError(f"{PAGE.name} needs the two lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    text = renewed(PAGE.read_text(encoding="utf-8"))
+    PAGE.write_text(text, encoding="utf-8", newline="\n")
