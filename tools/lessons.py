@@ -15,7 +15,8 @@ from .timetable import timings
 
 README = ROOT / "README.md"
 KINDS = ("start", "bug", "training", "review", "experiment", "practice")
-BEGIN, END = "<!-- lessons -->", "<!-- end: lessons -->"
+BEGIN = "<!-- lessons: made by `python -m tools.lessons` from the metadata of the notebooks -->"
+END = "<!-- end: lessons -->"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Lesson:
         order: its number.
         minutes: to read and do it.
         needs: names of the lessons to have done before.
+        after: names of those whose results its kernel uses; it is executed after them.
         question: what it answers.
     """
 
@@ -39,6 +41,7 @@ class Lesson:
     minutes: int
     needs: tuple[str, ...]
     question: str
+    after: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,7 +59,8 @@ def read(path: Path) -> Lesson:
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
     try:
         about = notebook.metadata["lesson"]
-        lesson = Lesson(path, title, **{**about, "needs": tuple(about["needs"])})
+        lists = {name: tuple(about.get(name, ())) for name in ("needs", "after")}
+        lesson = Lesson(path, title, **{**about, **lists})
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{path.name}: its metadata need `lesson` with kind, order, minutes, needs, question "

@@ -6,10 +6,13 @@ same machine changes nothing.
 """
 
 import json
+import os
 import re
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import nbformat
@@ -17,6 +20,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from tqdm.auto import tqdm
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -28,12 +32,19 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def execute(notebook: NotebookNode, record_timing: bool = False) -> None:
+def execute(
+    notebook: NotebookNode,
+    record_timing: bool = False,
+    after_cell: Callable[..., None] | None = None,
+) -> None:
     """Run every cell, in order, in a fresh kernel in ``notebooks/``.
+
+    The kernel computes on one thread, so that outputs do not depend on how many run side by side.
 
     Args:
         notebook: is changed in place.
         record_timing: note in each cell's metadata when it began and ended.
+        after_cell: called after each cell, with ``cell`` and ``cell_index``.
 
     Raises:
         CellExecutionError: a cell fails that is not tagged ``raises-exception``.
@@ -46,8 +57,9 @@ def execute(notebook: NotebookNode, record_timing: bool = False) -> None:
         coalesce_streams=True,
         extra_arguments=["--log-level=40"],  # errors only: it warns of its own local sockets
         resources={"metadata": {"path": str(NOTEBOOKS)}},
+        on_cell_complete=after_cell,
     )
-    client.execute()
+    client.execute(env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def tidy(notebook: NotebookNode) -> None:
@@ -95,30 +107,50 @@ def refresh() -> int:
 
 
 def run() -> int:
-    """Execute copies of the notebooks in order, and end with a table."""
+    """Execute copies of the notebooks, as many side by side as there are cores; end with a table.
+
+    A notebook that says ``after`` in its metadata waits for those that it names.
+    """
     shutil.rmtree(EXECUTED, ignore_errors=True)
     EXECUTED.mkdir(parents=True)
-    rows = []
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        print(f"{path.stem} ...", end=" ", flush=True)
-        began = time.perf_counter()
-        notebook = nbformat.read(path, as_version=4)
-        try:
-            execute(notebook)
-            verdict = "ok"
-        except (CellExecutionError, TimeoutError, RuntimeError, NoSuchKernel) as error:
-            verdict = "FAILED"
-            print(error)
-        seconds = time.perf_counter() - began
-        print(f"{verdict} after {seconds:.0f} s", flush=True)
-        tidy(notebook)
-        nbformat.write(notebook, EXECUTED / path.name)
-        rows.append((path.stem, seconds, verdict))
+    paths = sorted(NOTEBOOKS.glob("*.ipynb"))
+    after = {path.stem: nbformat.read(path, 4).metadata.lesson.get("after", ()) for path in paths}
+    waited_for = {name for names in after.values() for name in names}
+    # No core waits: first what others wait for, last what waits.
+    order = sorted(paths, key=lambda path: (path.stem not in waited_for, len(after[path.stem])))
+    begun: dict[str, Future] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for line, path in enumerate(order):
+            others = [begun[name] for name in after[path.stem]]
+            begun[path.stem] = pool.submit(_run_one, path, others, line)
+    rows = [begun[path.stem].result() for path in paths]
     print(f"\n{'notebook':<32}{'seconds':>8}  verdict")
     for name, seconds, verdict in rows:
         print(f"{name:<32}{seconds:>8.0f}  {verdict}")
     print()
     return int(any(verdict != "ok" for _, _, verdict in rows))
+
+
+def _run_one(path: Path, others: Sequence[Future], line: int) -> tuple[str, float, str]:
+    """Execute a copy after the ``others``, with a bar in a ``line``: name, seconds, verdict."""
+    wait(others)
+    began = time.perf_counter()
+    notebook = nbformat.read(path, as_version=4)
+    total = sum(cell.cell_type == "code" for cell in notebook.cells)
+    shown = sys.stderr.isatty()
+    with tqdm(desc=path.stem, total=total, position=line, unit="cell", disable=not shown) as bar:
+        try:
+            execute(notebook, after_cell=lambda **_: bar.update())
+            verdict = "ok"
+        except (CellExecutionError, TimeoutError, RuntimeError, NoSuchKernel) as error:
+            verdict = "FAILED"
+            tqdm.write(f"{path.stem}: {error}")
+    seconds = time.perf_counter() - began
+    if not shown:
+        print(f"{path.stem} ... {verdict} after {seconds:.0f} s", flush=True)
+    tidy(notebook)
+    nbformat.write(notebook, EXECUTED / path.name)
+    return path.stem, seconds, verdict
 
 
 def _is_uncompared(cell: NotebookNode) -> bool:
