@@ -53,11 +53,6 @@ def write_history(path: Path, history: Sequence[Mapping]) -> None:
         writer.writerows(history)
 
 
-def best(history: Sequence[Mapping]) -> Mapping:
-    """The record of the best epoch: the highest validation UAR, of equals the lowest loss."""
-    return max(history, key=lambda record: (record["val_uar"], -record["val_loss"]))
-
-
 def load(
     path: str | os.PathLike, classes: Sequence[str] | None = None, **changes: float
 ) -> tuple[R3DEmotion, dict]:

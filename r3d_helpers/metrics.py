@@ -1,6 +1,6 @@
-"""Scores of a classifier, recall first, and how much better one is than another."""
+"""Scores of a classifier, recall first; which epoch is the best; how much better one setting is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
@@ -86,3 +86,8 @@ def gain(scores: Sequence[float], others: Sequence[float]) -> Gain:
         )
     pairs = tuple(score - other for score, other in zip(scores, others, strict=True))
     return Gain(pairs, mean(pairs), stdev(pairs) / len(pairs) ** 0.5)
+
+
+def best_epoch(history: Sequence[Mapping]) -> Mapping:
+    """The record of the best epoch: the highest validation UAR, of equals the lowest loss."""
+    return max(history, key=lambda record: (record["val_uar"], -record["val_loss"]))

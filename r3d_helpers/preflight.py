@@ -3,7 +3,7 @@
 import copy
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -65,6 +65,20 @@ def check_unused(folder: Path, *files: Path) -> None:
             f"{folder} already holds a run: go on with it (--resume, Trainer.resume), or choose "
             "another folder"
         )
+
+
+def check_same(folder: Path, about: Mapping, saved: Mapping) -> None:
+    """Does a run go on with the sets that it was begun with?
+
+    Raises:
+        ValueError: what it says of its sets is not what was ``saved``.
+    """
+    for name in ("classes", "size", "subjects", "clips", "crop", "steps_per_epoch"):
+        if about[name] != saved.get(name):
+            raise ValueError(
+                f"{folder}: the run was begun with {name} {saved.get(name)}, not {about[name]}: "
+                "go on with the same sets"
+            )
 
 
 def check_space(folder: Path, needed: float) -> None:

@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 from . import _moved, checkpoint, parallel, preflight
 from .config import TrainConfig
 from .files import remove_parts
-from .metrics import Scores, score
+from .metrics import Scores, best_epoch, score
 from .model import STAGES, R3DEmotion
 from .optim import class_weights, parameter_groups
 
@@ -129,7 +129,7 @@ class Trainer:
                     }
                 )
                 bar.set_postfix(val_uar=f"{scores.uar:.2f}")
-                if checkpoint.best(self.history)["epoch"] == epoch + 1:
+                if best_epoch(self.history)["epoch"] == epoch + 1:
                     self._write(self.best, self._averaged.state_dict())
                 self._save()
                 if after_epoch is not None:
@@ -375,12 +375,7 @@ class Trainer:
 
     def _restore(self, resumed: tuple[dict[str, Tensor], dict]) -> None:
         tensors, saved = resumed
-        for name in ("classes", "size", "subjects", "clips", "crop", "steps_per_epoch"):
-            if self.about[name] != saved.get(name):
-                raise ValueError(
-                    f"{self.out_dir}: the run was begun with {name} {saved.get(name)}, not "
-                    f"{self.about[name]}: go on with the same sets"
-                )
+        preflight.check_same(self.out_dir, self.about, saved)
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in checkpoint.below("optimizer", tensors).items():
             index, _, key = name.partition(".")

@@ -34,6 +34,7 @@ COPIED = (
     "constraints.txt",
     "data_samples",
     "docs/learn/cheat-sheet.md",
+    "docs/learn/symptoms.md",
     "docs/reference/ethics.md",
     "docs/reference/several-machines.md",
     "pyproject.toml",
@@ -60,7 +61,8 @@ gives the course.
 notebooks/                   the lessons; what you change and run there is yours
 notebooks/take_home.ipynb    a small program to mend for each of the lessons 00 to 06
 docs/learn/cheat-sheet.md          axes on one page
-README.md                    the whole project: commands for your own videos, a symptom index
+docs/learn/symptoms.md       from what you see to where it is explained
+README.md                    the whole project, and commands for your own videos
 
 To be rid of it, delete this folder: nothing is installed anywhere else. (JupyterLab keeps a few
 settings of its own in your home folder.)

@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import datasets
 from ..checkpoint import load
 from ..model import R3DEmotion
-from . import evaluation
+from .card import model_card
 
 TOLERANCE = 1e-4  # of the logits, between the exported program and the model
 
@@ -44,7 +44,7 @@ def hub(checkpoint: str | os.PathLike, folder: str | os.PathLike) -> Path:
     if card.is_file():
         shutil.copyfile(card, folder / "README.md")
     else:
-        (folder / "README.md").write_text(evaluation.card(about), encoding="utf-8")
+        (folder / "README.md").write_text(model_card(about), encoding="utf-8")
     return folder
 
 

@@ -19,6 +19,7 @@ from ..model import R3DEmotion
 from ..trainer import Trainer
 from . import evaluation, explain, overview, plots
 from .cache import ClipCache
+from .card import model_card
 from .crops import FaceCrop, NoFaceError
 
 
@@ -190,7 +191,7 @@ def _fit(
         print(tested)
         about = {**run.about, "history": run.history}
         data = f"{plan.source.names} in {plan.source.root.resolve().name}"
-        (out / "README.md").write_text(evaluation.card(about, tested, data), encoding="utf-8")
+        (out / "README.md").write_text(model_card(about, tested, data), encoding="utf-8")
         evaluation.write_predictions(out / "predictions.csv", test_set, logits)
         if plan.folds:  # finished: 400 MB that nothing goes on from
             run.last.unlink()

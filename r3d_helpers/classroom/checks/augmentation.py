@@ -2,7 +2,7 @@
 
 import torch
 
-from .answers import Wrong, check, expect_tensor, grade, run_answer
+from .grading import Wrong, check, expect_tensor, grade, run_answer
 
 
 @check

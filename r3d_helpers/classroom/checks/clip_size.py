@@ -4,7 +4,7 @@ import operator
 from itertools import count, product
 
 from ... import sampler
-from .answers import Wrong, check, grade, run_answer
+from .grading import Wrong, check, grade, run_answer
 
 
 @check

@@ -4,7 +4,7 @@ from itertools import product
 
 import torch
 
-from .answers import Wrong, check, grade, run_answer
+from .grading import Wrong, check, grade, run_answer
 
 
 @check

@@ -4,7 +4,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from .answers import Wrong, check, expect_tensor, grade, run_answer
+from .grading import Wrong, check, expect_tensor, grade, run_answer
 
 
 @check

@@ -5,7 +5,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torchvision.models.video import r3d_18
 
-from .answers import Wrong, check, expect_module, expect_tensor, grade, run_answer
+from .grading import Wrong, check, expect_module, expect_tensor, grade, run_answer
 
 
 @check

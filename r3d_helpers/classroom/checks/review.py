@@ -7,7 +7,7 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from .answers import Wrong, check, grade, run_answer
+from .grading import Wrong, check, grade, run_answer
 
 
 class _Gated(nn.Module):

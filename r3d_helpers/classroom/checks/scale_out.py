@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .answers import Wrong, check, grade, run_answer
+from .grading import Wrong, check, grade, run_answer
 
 
 @check

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchvision.models.video import r3d_18
 
 from ...model import SqueezeExcitation3d
-from .answers import Wrong, check, expect_module, expect_tensor, grade, run_answer
+from .grading import Wrong, check, expect_module, expect_tensor, grade, run_answer
 
 
 @check

@@ -1,0 +1,101 @@
+"""The model card of a run: what the model is, was trained on, reaches, and must not be used for."""
+
+from collections.abc import Mapping
+
+from ..metrics import best_epoch
+from .evaluation import Report, between
+
+
+def model_card(about: Mapping, tested: Report | None = None, data: str = "") -> str:
+    """A model card: what the model is, was trained on, reaches, and must not be used for.
+
+    Args:
+        about: what a checkpoint says of itself, see `checkpoint.load`.
+        tested: the score on people that it was neither trained nor chosen with.
+        data: the name of the data.
+
+    Returns:
+        Markdown with the header that the Hugging Face hub reads.
+
+    Source: Mitchell et al. 2019, "Model Cards for Model Reporting".
+    """
+    model, train, history = about["model"], about["train"], about["history"]
+    classes = about["classes"] or [f"class {i}" for i in range(model["num_classes"])]
+    best = best_epoch(history)
+    gates = {None: "no gates", "output": "after each block", "residual": "before each addition"}
+    lines = [
+        "---",
+        "library_name: r3d_helpers",
+        "pipeline_tag: video-classification",
+        "license: unknown",
+        "tags: [emotion-recognition, r3d-18, squeeze-and-excitation]",
+        "---",
+        "",
+        "# Acted emotion from video: R3D-18 with Squeeze-and-Excitation",
+        "",
+        f"Answers with one of {len(classes)} labels: {', '.join(classes)}. They name what actors "
+        "were asked to show, not what anybody feels.",
+        "",
+        "## Input",
+        "",
+        f"`[B, T, C, H, W]` with T = {model['clip_len']} frames spread evenly over a video, RGB, "
+        f"{_pixels(about['size'])}, normalised as `datasets.normalize` does; "
+        f"{_cropped(about.get('crop'))}.",
+        "",
+        "## Training",
+        "",
+        f"Data: {data or 'not stated'}; {about['clips'][0]} clips to train and "
+        f"{about['clips'][1]} to choose the epoch by, of {len(about['subjects'])} subjects. "
+        f"Gates: {gates[model['se']]}, {model['se_init']} start. Kept is epoch {best['epoch']} of "
+        f"{train['epochs']}, with validation UAR {best['val_uar']:.3f}.",
+        "",
+        "| setting | value |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in train.items() if name != "progress"),
+        "",
+        "## Score",
+        "",
+        *_scored(tested),
+        "",
+        "## Not for",
+        "",
+        "Decisions about people: hiring, schooling, policing, health, insurance, border control, "
+        "watching at work. A face is no read-out of a feeling, actors exaggerate, and nobody has "
+        "measured how the model errs on people unlike those it was trained with.",
+        "",
+        "The licence of the training data binds these weights too.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _scored(tested: Report | None) -> list[str]:
+    if tested is None:
+        return ["Not measured on people that the model has not seen."]
+    by_class = tested.scores.confusion.diagonal() / tested.scores.confusion.sum(1)
+    return [
+        f"On {tested.clips} clips of {tested.subjects} subjects that the model has never seen, "
+        f"{tested.num_views} clip(s) per video; "
+        + ("95 % intervals by drawing subjects:" if tested.uar else "one subject, no interval:"),
+        "",
+        "| score | value |",
+        "|---|---|",
+        f"| UAR | {tested.scores.uar:.3f}{between(tested.uar)} |",
+        f"| WAR | {tested.scores.war:.3f}{between(tested.war)} |",
+        f"| F1 | {tested.scores.f1:.3f} |",
+        *(
+            f"| recall of {name.replace('|', '/')} | {share:.3f} |".replace("nan", "no clips")
+            for name, share in zip(tested.classes, by_class, strict=True)
+        ),
+        f"| chance | {1 / len(tested.classes):.3f} |",
+    ]
+
+
+def _pixels(size: int | None) -> str:
+    return "of a size that is not stated" if size is None else f"{size} x {size} pixels"
+
+
+def _cropped(crop: Mapping | None) -> str:
+    if crop is None:
+        return "the whole frame, cut to a square around its centre"
+    return f"cut to the face (margin {crop['margin']}, without a face: {crop['no_face']})"
