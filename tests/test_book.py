@@ -131,7 +131,7 @@ def test_slides_show_the_chosen_cells_and_no_solution(folder, name):
     assert len(page.select(".jp-Cell")) == len(chosen)
     assert "Solution" not in page.text
     guide = soup(folder / "docs" / "teach" / "instructor.html")
-    assert guide.select(f'a[href="../slides/{name}.html"]')
+    assert guide.select(f'a[href="../../slides/{name}.html"]')
     words = page.text.split()
     for heading in ("Symptom", "Predict", "Localise", "Prove", "Guard", "Exercise", "Recap"):
         assert heading in " ".join(words)
