@@ -28,6 +28,10 @@ class VideoError(Exception):
     """A video file is missing, unreadable or has no frames; names the file and the reason."""
 
 
+class CutShort(UserWarning):
+    """A video has fewer frames than its file promises; names the file."""
+
+
 @dataclass(frozen=True)
 class Info:
     """What `probe` finds out about a file.
@@ -282,7 +286,9 @@ def _check_count(path: str | os.PathLike, capture: cv2.VideoCapture, num_frames:
     # A count that a container derives from its duration can be off by a few frames.
     if num_frames < stated - max(1, stated // 20):
         warnings.warn(
-            f"{path}: cut short or damaged, {num_frames} of {stated} frames decode", stacklevel=3
+            f"{path}: cut short or damaged, {num_frames} of {stated} frames decode",
+            CutShort,
+            stacklevel=3,
         )
         return stated - num_frames
     return 0
