@@ -1,0 +1,370 @@
+"""One video file, decoded by FFmpeg through PyAV: its frames, their times and their pixels.
+
+`video` is what others call. Here is what FFmpeg leaves to its callers: which stream is the video,
+how a frame is turned, how its pixels become square, and whether the file has all that it promises.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.sidedata.sidedata import Type
+from av.stream import Discard, Disposition
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+
+Box = tuple[int, int, int, int]  # top, left, height, width, in pixels
+
+_LFS = b"version https://git-lfs"
+_MOST_OBLONG = 4  # a pixel that claims to be longer than this is damage
+_WHOLE_DURATION = ("matroska,webm", "flv", "asf")  # these state how long the file is, not a stream
+_UNKNOWN_COLORS = {3, 8} | set(range(10, 256))  # matrices that swscale refuses; BT.601 then
+_FINE = Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+_ERRORS = (av.FFmpegError, MemoryError, ValueError, AssertionError)  # what PyAV raises on damage
+
+
+class VideoError(Exception):
+    """A video file is missing, unreadable or has no frames; names the file and the reason."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """The text, with what cannot be written as UTF-8 (in some file names) replaced by its code."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@contextmanager
+def opened(path: str | os.PathLike) -> Iterator["Decoder"]:
+    """Open a file, and close it in the end.
+
+    Raises:
+        VideoError: the file is missing, or FFmpeg finds no video in it.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise VideoError(f"{path}: is a folder, not a video file")
+        if not path.is_file():
+            raise VideoError(f"{path}: no such file")
+        path.open("rb").close()
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be opened ({error.strerror})") from error
+    try:
+        # FFmpeg takes "take:1.mp4" for a network protocol, unless a protocol comes first.
+        container = av.open(f"file:{path.absolute()}", metadata_errors="replace")
+    except _ERRORS as error:
+        raise VideoError(f"{path}: {_reason(path)}") from error
+    with container:
+        yield Decoder(path, container)
+
+
+class Decoder:
+    """The frames of an open file, in the order in which they are shown; iterate once.
+
+    Attributes:
+        fps: frames per second, as the file states it; 0.0 where it does not.
+        num_frames: how many frames have come so far.
+        stated: how many frames the file's index names; 0 where it has no full index.
+    """
+
+    def __init__(self, path: Path, container: av.container.InputContainer) -> None:
+        self.path = path
+        self.container = container
+        self.stream = _choose(container)
+        if self.stream is None:
+            raise VideoError(
+                f"{path}: cannot be opened; it has no pictures: the file is damaged or not a video"
+            )
+        if self.stream.codec_context is None:
+            raise VideoError(f"{path}: FFmpeg has no decoder for this video")
+        self.stream.codec_context.thread_count = 1  # the data loader's workers run side by side
+        self.whole = container.format.name in _WHOLE_DURATION
+        if not self.whole:
+            for other in container.streams:
+                if other is not self.stream:
+                    other.discard = Discard.all
+        self.fps = float(self.stream.average_rate or 0)
+        self.square = _square(self.stream.sample_aspect_ratio)
+        self.reformatter = VideoReformatter()
+        self.num_frames = 0
+        self.lost = self.damaged = 0  # packets that do not decode; frames with visible errors
+        self.begin = self.end = 0.0  # when the first frame comes and the last one goes, in seconds
+        self.pause = 0.0  # the longest time from one frame to the next
+
+    @cached_property
+    def stated(self) -> int:
+        index = self.stream.index_entries
+        if not 0 < self.stream.frames <= len(index):
+            return 0
+        # An edit list hides frames; an empty entry of an AVI repeats the frame before it.
+        return sum(entry.size > 0 and not entry.is_discard for entry in index)
+
+    def __iter__(self) -> Iterator["Picture"]:
+        seconds = previous = 0.0
+        for frame in self._decoded():
+            stamp = frame.dts if frame.pts is None else frame.pts
+            time = previous if stamp is None else float(stamp * self.stream.time_base)
+            if self.num_frames == 0:
+                self.begin = time
+            elif time - self.begin > seconds:
+                self.pause = max(self.pause, time - self.begin - seconds)
+                seconds = time - self.begin
+            elif self.fps > 0:
+                seconds += 1 / self.fps
+            previous = time
+            self.end = max(self.end, time + float(frame.duration * self.stream.time_base))
+            self.damaged += frame.is_corrupt
+            self.num_frames += 1
+            yield Picture(self, frame, seconds)
+        if self.num_frames == 0:
+            raise VideoError(f"{self.path}: no frame could be decoded; the file is damaged")
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """What FFmpeg's command line shows: it goes on after an error in a frame, too."""
+        packets = self.container.demux() if self.whole else self.container.demux(self.stream)
+        while packets is not None:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    packets = None
+                elif packet.size == 0:  # not the end of the stream, as it would be for a decoder
+                    continue
+                elif packet.stream_index != self.stream.index:
+                    if packet.pts is not None:
+                        end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                        self.end = max(self.end, float(end))
+                    continue
+                else:
+                    self.damaged += packet.is_corrupt
+            except _ERRORS:  # the file ends in the middle, or something like it
+                self.lost += 1
+                packet = packets = None
+            try:
+                frames = self.stream.codec_context.decode(packet)
+            except av.EOFError:
+                return
+            except _ERRORS:
+                self.lost += 1
+                continue
+            yield from frames
+
+    def missing(self) -> int:
+        """How many frames the file promises that did not decode, once all others did."""
+        length = self.container.duration, Fraction(1, av.time_base)
+        first = 0
+        if not self.whole:
+            length = self.stream.duration, self.stream.time_base
+            first = self.stream.start_time or 0
+        left = 0.0
+        if length[0] is not None and (self.whole or self.stream.frames):
+            left = float((first + length[0]) * length[1]) - self.end
+        seen = self.end - self.begin
+        # Times in a file are rounded, and nobody can say how long the last frame is to be shown.
+        if left <= max(1.5 * self.pause, 0.05 * seen):
+            return self.lost
+        stated = self.stated or self.stream.frames
+        if stated <= self.num_frames:
+            stated = round(self.num_frames * (1 + left / seen)) if seen > 0 else 0
+        return max(1, stated - self.num_frames)
+
+    def trouble(self) -> str | None:
+        """What is wrong with a file that has been decoded, for a warning; None where all is well.
+
+        A header may promise more than there is, so what a file promises is compared by time.
+        """
+        if missing := self.missing():
+            promised = self.num_frames + missing
+            return f"cut short or damaged, {self.num_frames} of {promised} frames decode"
+        if self.damaged:
+            return "damaged, some of its frames are shown with errors"
+        return None
+
+
+def count_packets(path: str | os.PathLike) -> int:
+    """How many frames a file without an index should have: one for each packet of its video."""
+    with opened(path) as file, suppress(*_ERRORS):
+        count = 0
+        for packet in file.container.demux(file.stream):
+            count += packet.size > 0
+    return count
+
+
+@dataclass
+class Picture:
+    """One decoded frame; its pixels are converted when they are asked for.
+
+    Attributes:
+        file: where it comes from.
+        frame: as FFmpeg decodes it.
+        seconds: when it is shown, from the first frame on.
+    """
+
+    file: Decoder
+    frame: av.VideoFrame
+    seconds: float
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in square pixels, after the rotation that the file asks for."""
+        shape = self._stored_shape
+        return shape[::-1] if self._turn[0] else shape
+
+    def pixels(self, size: tuple[int, int] | None = None, box: Box | None = None) -> np.ndarray:
+        """The picture, or a part of it, as `video.read` describes it: ``[H, W, C]``, uint8, RGB."""
+        try:
+            return np.ascontiguousarray(
+                self._pixels(size, centre_cut(box or (0, 0, *self.shape), size))
+            )
+        except _ERRORS as error:
+            raise VideoError(f"{self.file.path}: cannot be converted to RGB ({error})") from error
+
+    def _pixels(self, size: tuple[int, int] | None, box: Box) -> np.ndarray:
+        top, left, height, width = box
+        shrinks = size is not None and size[0] <= height and size[1] <= width
+        if size in (None, (height, width)) or not shrinks or self.file.square != 1:
+            whole = self._turned(self._rgb(self.frame, self._stored_shape))
+            return scale(whole[top : top + height, left : left + width], size)
+        top, left, height, width = self._stored(box)
+        part, down, right = _cut(self.frame, top, left, height, width)
+        if (part.height, part.width) == (height, width):
+            stored_size = size[::-1] if self._turn[0] else size
+            return self._turned(self._rgb(part, stored_size, Interpolation.AREA | _FINE))
+        part = self._rgb(part, (part.height, part.width))[
+            down : down + height, right : right + width
+        ]
+        return scale(self._turned(part), size)
+
+    @cached_property
+    def _turn(self) -> tuple[bool, bool, bool]:
+        """Whether to swap rows with columns; then, to reverse the rows, and the columns."""
+        data = self.frame.side_data.get(Type.DISPLAYMATRIX)
+        if data is None:
+            return False, False, False
+        a, b, _, c, d = np.frombuffer(data, np.int32)[:5].tolist()
+        if abs(b) + abs(c) > abs(a) + abs(d):
+            return True, b < 0, c < 0
+        return False, d < 0, a < 0
+
+    def _turned(self, pixels: np.ndarray) -> np.ndarray:
+        swap, down, right = self._turn
+        pixels = pixels.swapaxes(0, 1) if swap else pixels
+        return pixels[:: -1 if down else 1, :: -1 if right else 1]
+
+    def _stored(self, box: Box) -> Box:
+        """Where a part of the picture lies in the frame, before it is turned."""
+        top, left, height, width = box
+        swap, down, right = self._turn
+        top = self.shape[0] - top - height if down else top
+        left = self.shape[1] - left - width if right else left
+        return (left, top, width, height) if swap else (top, left, height, width)
+
+    @cached_property
+    def _stored_shape(self) -> tuple[int, int]:
+        """Height and width before turning; the side along which pixels are too long grows."""
+        height, width, square = self.frame.height, self.frame.width, self.file.square
+        return (height, round(width * square)) if square > 1 else (round(height / square), width)
+
+    def _rgb(
+        self,
+        frame: av.VideoFrame,
+        shape: tuple[int, int],
+        how: Interpolation = Interpolation.BICUBIC,
+    ) -> np.ndarray:
+        if frame.interlaced_frame:  # or swscale would scale each of its two fields alone
+            frame = _copy(frame, 0, 0, frame.height, frame.width)
+        color = Colorspace.ITU601 if frame.colorspace in _UNKNOWN_COLORS else None
+        frame = self.file.reformatter.reformat(
+            frame, shape[1], shape[0], "rgb24", src_colorspace=color, interpolation=how, threads=1
+        )
+        return frame.to_ndarray()
+
+
+def centre_cut(box: Box, size: tuple[int, int] | None) -> Box:
+    """The largest part around the centre of ``box`` that has the shape of ``size``."""
+    if size is None:
+        return box
+    top, left, height, width = box
+    cut_h = min(height, max(1, round(width * size[0] / size[1])))
+    cut_w = min(width, max(1, round(height * size[1] / size[0])))
+    return top + (height - cut_h) // 2, left + (width - cut_w) // 2, cut_h, cut_w
+
+
+def scale(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """Scale ``[H, W, C]``; means of areas where it shrinks, so that no detail turns to noise."""
+    if size in (None, pixels.shape[:2]):
+        return pixels
+    shrinks = size[0] < pixels.shape[0] or size[1] < pixels.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (size[1], size[0]), interpolation=how)
+
+
+def _choose(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The stream that FFmpeg's command line takes: no cover, the default one, the largest."""
+
+    def rank(stream: av.VideoStream) -> tuple:
+        kind = stream.disposition
+        area = 0 if stream.codec_context is None else stream.width * stream.height
+        return not kind & Disposition.attached_pic, bool(kind & Disposition.default), area
+
+    return max(container.streams.video, key=rank, default=None)
+
+
+def _square(ratio: Fraction | None) -> Fraction:
+    """How wide a pixel is for its height; 1 where the file does not say, or says nonsense."""
+    sensible = ratio and Fraction(1, _MOST_OBLONG) <= ratio <= _MOST_OBLONG
+    return ratio if sensible else Fraction(1)
+
+
+def _cut(
+    frame: av.VideoFrame, top: int, left: int, height: int, width: int
+) -> tuple[av.VideoFrame, int, int]:
+    """The smallest frame with this part that begins where a sample of each plane does.
+
+    Returns:
+        the frame, and where in it the part begins.
+    """
+    kind = frame.format
+    if len(kind.components) != len(frame.planes) or kind.has_palette or kind.is_bit_stream:
+        return frame, top, left
+    down, right = top % (16 // kind.chroma_height(16)), left % (16 // kind.chroma_width(16))
+    part = top - down, left - right, height + down, width + right
+    return _copy(frame, *part), down, right
+
+
+def _copy(frame: av.VideoFrame, top: int, left: int, height: int, width: int) -> av.VideoFrame:
+    """A part of a frame, or all of it; without the mark that says that it is interlaced."""
+    copy = av.VideoFrame(width, height, frame.format.name)
+    copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
+    kind = frame.format
+    for number, (source, target) in enumerate(zip(frame.planes, copy.planes, strict=True)):
+        part = kind.components[min(number, len(kind.components) - 1)]
+        y = top * kind.chroma_height(16) // 16 if part.is_chroma else top
+        x = left * kind.chroma_width(16) // 16 if part.is_chroma else left
+        x *= (part.bits + 7) // 8
+        rows = _rows(source)[y : y + target.height, x : x + abs(target.line_size)]
+        _rows(target)[:, : rows.shape[1]] = rows
+    return copy
+
+
+def _rows(plane: av.video.plane.VideoPlane) -> np.ndarray:
+    """The bytes of a plane, ``[H, bytes]``, from the top; in some files they lie upside down."""
+    content = np.frombuffer(plane, np.uint8)
+    rows = content.reshape(-1, abs(plane.line_size) or len(content))  # 0: a palette
+    return rows[::-1] if plane.line_size < 0 else rows
+
+
+def _reason(path: Path) -> str:
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    with path.open("rb") as file:
+        if file.read(len(_LFS)) == _LFS:
+            return "a Git LFS pointer, not the video itself; fetch it with `git lfs pull`"
+    return "cannot be opened; the file is damaged or not a video"
