@@ -34,6 +34,10 @@ from ._decoder import (
 )
 
 
+class CutShort(UserWarning):
+    """A video has fewer frames than its file promises; names the file."""
+
+
 @dataclass(frozen=True)
 class Info:
     """What `probe` finds out about a file.
@@ -260,7 +264,8 @@ def _is_inside(box: Box, shape: tuple[int, int]) -> bool:
 
 def _warn(file: Decoder) -> None:
     if trouble := file.trouble():
-        warnings.warn(printable(f"{file.path}: {trouble}"), stacklevel=3)
+        category = CutShort if file.missing() else UserWarning
+        warnings.warn(printable(f"{file.path}: {trouble}"), category, stacklevel=3)
 
 
 @contextmanager
