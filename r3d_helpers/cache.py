@@ -77,7 +77,7 @@ class ClipCache:
                 frames = self.decode(path, size=size)
         except video.CutShort:  # a slow drive may do better at once; if not, this one warns
             return self.decode(path, indices, size)
-        _write(stored, lambda file: np.save(file, frames.numpy()))
+        _write(stored, frames.numpy())
         return frames if indices is None else frames[video.listed(path, indices, len(frames))]
 
     def place(self, path: str | os.PathLike, size: tuple[int, int] | None) -> Path:
@@ -96,7 +96,7 @@ class ClipCache:
         settled = all(abs(time.time() - each / 1e9) > _SETTLED for each in times)
         state = f"{stat.st_ino} {stat.st_size} {times} {os.path.abspath(path)}"
         known = self.folder / f"{_digest(os.fsencode(state))}.content"
-        with suppress(OSError, ValueError):  # not there yet; or damaged
+        with suppress(OSError, ValueError):  # not there yet; or half written
             content = known.read_text()
             if len(bytes.fromhex(content)) == hashlib.sha256().digest_size:
                 return content
@@ -104,7 +104,7 @@ class ClipCache:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         if settled:
             with suppress(OSError):  # the clip itself will say that nothing can be stored
-                _write(known, lambda file: file.write(content.encode()))
+                known.write_text(content)
         return content
 
 
@@ -136,13 +136,12 @@ def _frames(file: BinaryIO, shape: tuple[int, ...], wanted: Sequence[int] | None
     return torch.from_numpy(frames)
 
 
-def _write(path: Path, save: Callable[[BinaryIO], object]) -> None:
-    """Write a file whole or not at all."""
+def _write(path: Path, frames: np.ndarray) -> None:
     part = path.with_name(f"{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            save(file)
+            np.save(file, frames)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -223,6 +223,23 @@ def test_a_changed_video_is_noticed(tmp_path, at_once, change, same_time):
     assert cache.place(path, None) != before
 
 
+def test_another_video_in_its_place_is_noticed_where_a_change_has_no_time(
+    tmp_path, at_once, monkeypatch
+):
+    path, cache = tmp_path / "clip.mp4", ClipCache(tmp_path / "clips")
+    real = os.stat
+
+    def stat(*args, **kwargs):  # as on Windows
+        found = list(real(*args, **kwargs))
+        return os.stat_result(found, {"st_mtime_ns": 0, "st_ctime_ns": 0})
+
+    shutil.copy(CLIP, path)
+    monkeypatch.setattr(os, "stat", stat)
+    before = cache.place(path, None)
+    replaced(path, CLIP.read_bytes()[:-1] + b"!")
+    assert cache.place(path, None) != before
+
+
 def test_a_video_that_is_perhaps_still_written_is_read_whole(folder, tmp_path, hashed):
     path = tmp_path / "clip.mp4"
     shutil.copy(CLIP, path)
@@ -232,7 +249,11 @@ def test_a_video_that_is_perhaps_still_written_is_read_whole(folder, tmp_path, h
     assert not list(folder.iterdir())
 
 
-@pytest.mark.parametrize("damage", [b"", bytes(64), b"2b7e", b"\xff" * 64, b"to be or not"])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", bytes(64), b"2b7e", b"\xff" * 64, b"To be, or not to be"],
+    ids=["empty", "zeros", "half", "ones", "text"],
+)
 def test_what_is_known_of_a_video_may_be_damaged(folder, at_once, damage):
     for path in (CLIP, OTHER):
         ClipCache(folder).read(path)
@@ -248,8 +269,7 @@ def test_a_folder_that_takes_no_more_still_gives(folder, monkeypatch, opened, at
     for known in folder.glob("*.content"):
         known.unlink()
     opened.clear()
-    monkeypatch.setattr(os, "replace", fail)
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(Path, "write_text", fail)
     assert torch.equal(ClipCache(folder).read(CLIP), frames)
     assert not opened
 
@@ -568,8 +588,11 @@ def test_the_indices_that_reading_refuses_are_refused_from_the_cache_too(tmp_pat
         lambda _: b"PK\x05\x06" + bytes(18),
         lambda content: content.replace(b"False", b"\xbaalse").replace(b"}", b"\xb3"),
         lambda content: content.replace(b"(20, 3, 16, 16)", b"(20, 3, 16, 12)"),
+        lambda content: content.replace(b"(20, 3, 16, 16)", b"(20, 3, 256)   "),
+        lambda content: content.replace(b"False", b"True "),
+        lambda content: content.replace(b"|u1", b"|i1"),
     ],
-    ids=["zip", "empty zip", "header", "shape"],
+    ids=["zip", "empty zip", "header", "shape", "axes", "order", "type"],
 )
 def test_whatever_the_damage_a_clip_is_made_again(tmp_path, damage):
     cache = ClipCache(tmp_path)
