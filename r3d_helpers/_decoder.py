@@ -25,7 +25,7 @@ _LFS = b"version https://git-lfs"
 _MOST_OBLONG = 4  # a pixel that claims to be longer than this is damage
 _WHOLE_DURATION = ("matroska,webm", "flv", "asf")  # these state how long the file is, not a stream
 _UNKNOWN_COLORS = {3, 8} | set(range(10, 256))  # matrices that swscale refuses; BT.601 then
-_FINE = Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+_AREA = Interpolation.AREA | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 _ERRORS = (av.FFmpegError, MemoryError, ValueError, AssertionError)  # what PyAV raises on damage
 
 
@@ -92,10 +92,13 @@ class Decoder:
                 if other is not self.stream:
                     other.discard = Discard.all
         self.fps = float(self.stream.average_rate or 0)
+        self.tick = self.stream.time_base  # seconds
         self.square = _square(self.stream.sample_aspect_ratio)
+        self.turn = False, False, False
         self.reformatter = VideoReformatter()
         self.num_frames = 0
         self.lost = self.damaged = 0  # packets that do not decode; frames with visible errors
+        self.torn = False  # whether the last packet is incomplete
         self.begin = self.end = 0.0  # when the first frame comes and the last one goes, in seconds
         self.pause = 0.0  # the longest time from one frame to the next
 
@@ -108,19 +111,21 @@ class Decoder:
         return sum(entry.size > 0 and not entry.is_discard for entry in index)
 
     def __iter__(self) -> Iterator["Picture"]:
+        tick, ticks = self.tick.numerator, self.tick.denominator
         seconds = previous = 0.0
         for frame in self._decoded():
             stamp = frame.dts if frame.pts is None else frame.pts
-            time = previous if stamp is None else float(stamp * self.stream.time_base)
+            time = previous if stamp is None else stamp * tick / ticks
             if self.num_frames == 0:
                 self.begin = time
+                self.turn = _turn(frame)
             elif time - self.begin > seconds:
                 self.pause = max(self.pause, time - self.begin - seconds)
                 seconds = time - self.begin
             elif self.fps > 0:
                 seconds += 1 / self.fps
             previous = time
-            self.end = max(self.end, time + float(frame.duration * self.stream.time_base))
+            self.end = max(self.end, time + frame.duration * tick / ticks)
             self.damaged += frame.is_corrupt
             self.num_frames += 1
             yield Picture(self, frame, seconds)
@@ -143,7 +148,7 @@ class Decoder:
                         self.end = max(self.end, float(end))
                     continue
                 else:
-                    self.damaged += packet.is_corrupt
+                    self.torn = packet.is_corrupt
             except _ERRORS:  # the file ends in the middle, or something like it
                 self.lost += 1
                 packet = packets = None
@@ -161,7 +166,7 @@ class Decoder:
         length = self.container.duration, Fraction(1, av.time_base)
         first = 0
         if not self.whole:
-            length = self.stream.duration, self.stream.time_base
+            length = self.stream.duration, self.tick
             first = self.stream.start_time or 0
         left = 0.0
         if length[0] is not None and (self.whole or self.stream.frames):
@@ -183,7 +188,7 @@ class Decoder:
         if missing := self.missing():
             promised = self.num_frames + missing
             return f"cut short or damaged, {self.num_frames} of {promised} frames decode"
-        if self.damaged:
+        if self.damaged or self.torn:
             return "damaged, some of its frames are shown with errors"
         return None
 
@@ -211,75 +216,62 @@ class Picture:
     frame: av.VideoFrame
     seconds: float
 
-    @cached_property
+    @property
     def shape(self) -> tuple[int, int]:
         """Height and width in square pixels, after the rotation that the file asks for."""
-        shape = self._stored_shape
-        return shape[::-1] if self._turn[0] else shape
+        return self._swapped(self._stored_shape)
 
     def pixels(self, size: tuple[int, int] | None = None, box: Box | None = None) -> np.ndarray:
         """The picture, or a part of it, as `video.read` describes it: ``[H, W, C]``, uint8, RGB."""
+        box = centre_cut(box or (0, 0, *self.shape), size)
         try:
-            return np.ascontiguousarray(
-                self._pixels(size, centre_cut(box or (0, 0, *self.shape), size))
-            )
+            return np.ascontiguousarray(self._pixels(size or box[2:], box))
         except _ERRORS as error:
             raise VideoError(f"{self.file.path}: cannot be converted to RGB ({error})") from error
 
-    def _pixels(self, size: tuple[int, int] | None, box: Box) -> np.ndarray:
+    def _pixels(self, size: tuple[int, int], box: Box) -> np.ndarray:
+        frame = self.frame
         top, left, height, width = box
-        shrinks = size is not None and size[0] <= height and size[1] <= width
-        if size in (None, (height, width)) or not shrinks or self.file.square != 1:
-            whole = self._turned(self._rgb(self.frame, self._stored_shape))
+        grows = size[0] > height or size[1] > width
+        if size == (height, width) or grows or self.file.square != 1:
+            if frame.interlaced_frame or frame.height % 2 or frame.format.components[0].bits > 8:
+                frame = _copy(frame, 0, 0, frame.height, frame.width)
+            whole = self._turned(self._rgb(frame, self._stored_shape, Interpolation.BICUBIC))
             return scale(whole[top : top + height, left : left + width], size)
+        # Less is to be converted: cut, and scale in the same pass.
         top, left, height, width = self._stored(box)
-        part, down, right = _cut(self.frame, top, left, height, width)
-        if (part.height, part.width) == (height, width):
-            stored_size = size[::-1] if self._turn[0] else size
-            return self._turned(self._rgb(part, stored_size, Interpolation.AREA | _FINE))
-        part = self._rgb(part, (part.height, part.width))[
-            down : down + height, right : right + width
-        ]
-        return scale(self._turned(part), size)
+        frame, top, left = _cut(frame, top, left, height, width)
+        shape = frame.height, frame.width
+        if shape == (height, width):
+            return self._turned(self._rgb(frame, self._swapped(size), _AREA))
+        pixels = self._rgb(frame, shape, Interpolation.BICUBIC)
+        return scale(self._turned(pixels[top : top + height, left : left + width]), size)
 
-    @cached_property
-    def _turn(self) -> tuple[bool, bool, bool]:
-        """Whether to swap rows with columns; then, to reverse the rows, and the columns."""
-        data = self.frame.side_data.get(Type.DISPLAYMATRIX)
-        if data is None:
-            return False, False, False
-        a, b, _, c, d = np.frombuffer(data, np.int32)[:5].tolist()
-        if abs(b) + abs(c) > abs(a) + abs(d):
-            return True, b < 0, c < 0
-        return False, d < 0, a < 0
+    @property
+    def _stored_shape(self) -> tuple[int, int]:
+        """Height and width before turning; the side along which pixels are too long grows."""
+        height, width, square = self.frame.height, self.frame.width, self.file.square
+        if square >= 1:
+            return height, round(width * square)
+        return round(height / square), width
+
+    def _swapped(self, shape: tuple[int, int]) -> tuple[int, int]:
+        return shape[::-1] if self.file.turn[0] else shape
 
     def _turned(self, pixels: np.ndarray) -> np.ndarray:
-        swap, down, right = self._turn
+        swap, down, right = self.file.turn
         pixels = pixels.swapaxes(0, 1) if swap else pixels
         return pixels[:: -1 if down else 1, :: -1 if right else 1]
 
     def _stored(self, box: Box) -> Box:
         """Where a part of the picture lies in the frame, before it is turned."""
         top, left, height, width = box
-        swap, down, right = self._turn
+        swap, down, right = self.file.turn
         top = self.shape[0] - top - height if down else top
         left = self.shape[1] - left - width if right else left
         return (left, top, width, height) if swap else (top, left, height, width)
 
-    @cached_property
-    def _stored_shape(self) -> tuple[int, int]:
-        """Height and width before turning; the side along which pixels are too long grows."""
-        height, width, square = self.frame.height, self.frame.width, self.file.square
-        return (height, round(width * square)) if square > 1 else (round(height / square), width)
-
-    def _rgb(
-        self,
-        frame: av.VideoFrame,
-        shape: tuple[int, int],
-        how: Interpolation = Interpolation.BICUBIC,
-    ) -> np.ndarray:
-        if frame.interlaced_frame:  # or swscale would scale each of its two fields alone
-            frame = _copy(frame, 0, 0, frame.height, frame.width)
+    def _rgb(self, frame: av.VideoFrame, shape: tuple[int, int], how: int) -> np.ndarray:
         color = Colorspace.ITU601 if frame.colorspace in _UNKNOWN_COLORS else None
         frame = self.file.reformatter.reformat(
             frame, shape[1], shape[0], "rgb24", src_colorspace=color, interpolation=how, threads=1
@@ -317,33 +309,48 @@ def _choose(container: av.container.InputContainer) -> av.VideoStream | None:
     return max(container.streams.video, key=rank, default=None)
 
 
-def _square(ratio: Fraction | None) -> Fraction:
+def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """Whether to swap rows with columns; then, to reverse the rows, and the columns."""
+    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return False, False, False
+    a, b, _, c, d = np.frombuffer(data, np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return True, b < 0, c < 0
+    return False, d < 0, a < 0
+
+
+def _square(ratio: Fraction | None) -> float:
     """How wide a pixel is for its height; 1 where the file does not say, or says nonsense."""
-    sensible = ratio and Fraction(1, _MOST_OBLONG) <= ratio <= _MOST_OBLONG
-    return ratio if sensible else Fraction(1)
+    return float(ratio) if ratio and 1 / _MOST_OBLONG <= ratio <= _MOST_OBLONG else 1.0
 
 
 def _cut(
     frame: av.VideoFrame, top: int, left: int, height: int, width: int
 ) -> tuple[av.VideoFrame, int, int]:
-    """The smallest frame with this part that begins where a sample of each plane does.
+    """The smallest copy with this part of a frame that begins where a sample of each plane does.
 
     Returns:
-        the frame, and where in it the part begins.
+        the copy, and where in it the part begins.
     """
     kind = frame.format
     if len(kind.components) != len(frame.planes) or kind.has_palette or kind.is_bit_stream:
-        return frame, top, left
+        return _copy(frame, 0, 0, frame.height, frame.width), top, left
     down, right = top % (16 // kind.chroma_height(16)), left % (16 // kind.chroma_width(16))
-    part = top - down, left - right, height + down, width + right
-    return _copy(frame, *part), down, right
+    copy = _copy(frame, top - down, left - right, height + down, width + right)
+    return copy, down, right
 
 
 def _copy(frame: av.VideoFrame, top: int, left: int, height: int, width: int) -> av.VideoFrame:
-    """A part of a frame, or all of it; without the mark that says that it is interlaced."""
-    copy = av.VideoFrame(width, height, frame.format.name)
-    copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
+    """A part of a frame, or all of it, without two marks that it may carry.
+
+    Where they are, swscale scales the fields of interlaced video each alone, and moves colours by
+    a quarter of a pixel in some formats and sizes, not in others. FFmpeg's command line up to 7
+    does neither.
+    """
     kind = frame.format
+    copy = av.VideoFrame(width, height, kind.name)
+    copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
     for number, (source, target) in enumerate(zip(frame.planes, copy.planes, strict=True)):
         part = kind.components[min(number, len(kind.components) - 1)]
         y = top * kind.chroma_height(16) // 16 if part.is_chroma else top
