@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from av.codec.context import Flags
 from av.sidedata.sidedata import Type
 from av.stream import Discard, Disposition
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
@@ -86,6 +86,8 @@ class Decoder:
         if self.stream.codec_context is None:
             raise VideoError(f"{path}: FFmpeg has no decoder for this video")
         self.stream.codec_context.thread_count = 1  # the data loader's workers run side by side
+        if self.stream.codec_context.name == "hevc":  # H.265: hides damaged frames otherwise
+            self.stream.codec_context.flags |= Flags.output_corrupt
         self.whole = container.format.name in _WHOLE_DURATION
         if not self.whole:
             for other in container.streams:
@@ -95,20 +97,14 @@ class Decoder:
         self.tick = self.stream.time_base  # seconds
         self.square = _square(self.stream.sample_aspect_ratio)
         self.turn = False, False, False
+        self.stated = _stated(self.stream)
         self.reformatter = VideoReformatter()
         self.num_frames = 0
         self.lost = self.damaged = 0  # packets that do not decode; frames with visible errors
-        self.torn = False  # whether the last packet is incomplete
+        self.num_packets = 0  # what a file cut short ends with is not one, or a torn one
+        self.torn = False
         self.begin = self.end = 0.0  # when the first frame comes and the last one goes, in seconds
         self.pause = 0.0  # the longest time from one frame to the next
-
-    @cached_property
-    def stated(self) -> int:
-        index = self.stream.index_entries
-        if not 0 < self.stream.frames <= len(index):
-            return 0
-        # An edit list hides frames; an empty entry of an AVI repeats the frame before it.
-        return sum(entry.size > 0 and not entry.is_discard for entry in index)
 
     def __iter__(self) -> Iterator["Picture"]:
         tick, ticks = self.tick.numerator, self.tick.denominator
@@ -148,6 +144,7 @@ class Decoder:
                         self.end = max(self.end, float(end))
                     continue
                 else:
+                    self.num_packets += not packet.is_discard
                     self.torn = packet.is_corrupt
             except _ERRORS:  # the file ends in the middle, or something like it
                 self.lost += 1
@@ -162,34 +159,33 @@ class Decoder:
             yield from frames
 
     def missing(self) -> int:
-        """How many frames the file promises that did not decode, once all others did."""
-        length = self.container.duration, Fraction(1, av.time_base)
-        first = 0
-        if not self.whole:
-            length = self.stream.duration, self.tick
-            first = self.stream.start_time or 0
-        left = 0.0
-        if length[0] is not None and (self.whole or self.stream.frames):
-            left = float((first + length[0]) * length[1]) - self.end
+        """How many frames the file promises that did not decode, once all others did.
+
+        A promise is the index, if there is one; otherwise the duration, which is compared with
+        the times of the frames. The number of frames in a header may be a guess.
+        """
+        if self.stated:
+            return max(0, self.stated - self.num_packets) + self.lost
+        if self.whole:
+            first, length, tick = 0, self.container.duration, Fraction(1, av.time_base)
+        elif self.stream.frames:
+            first, length, tick = self.stream.start_time or 0, self.stream.duration, self.tick
+        else:  # a duration that FFmpeg estimates
+            return self.lost
+        left = float((first + (length or 0)) * tick) - self.end
         seen = self.end - self.begin
         # Times in a file are rounded, and nobody can say how long the last frame is to be shown.
         if left <= max(1.5 * self.pause, 0.05 * seen):
             return self.lost
-        stated = self.stated or self.stream.frames
-        if stated <= self.num_frames:
-            stated = round(self.num_frames * (1 + left / seen)) if seen > 0 else 0
-        return max(1, stated - self.num_frames)
+        return max(1, self.stream.frames - self.num_frames, round(self.fps * left))
 
     def trouble(self) -> str | None:
-        """What is wrong with a file that has been decoded, for a warning; None where all is well.
-
-        A header may promise more than there is, so what a file promises is compared by time.
-        """
+        """What is wrong with a file once it is decoded, for a warning; None where all is well."""
         if missing := self.missing():
             promised = self.num_frames + missing
             return f"cut short or damaged, {self.num_frames} of {promised} frames decode"
         if self.damaged or self.torn:
-            return "damaged, some of its frames are shown with errors"
+            return "damaged, some of its frames show errors"
         return None
 
 
@@ -318,6 +314,14 @@ def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     if abs(b) + abs(c) > abs(a) + abs(d):
         return True, b < 0, c < 0
     return False, d < 0, a < 0
+
+
+def _stated(stream: av.VideoStream) -> int:
+    index = stream.index_entries
+    if not 0 < stream.frames <= len(index):
+        return 0
+    # An edit list hides frames; an empty entry of an AVI repeats the frame before it.
+    return sum(entry.size > 0 and not entry.is_discard for entry in index)
 
 
 def _square(ratio: Fraction | None) -> float:

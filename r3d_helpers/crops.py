@@ -106,12 +106,12 @@ class FaceCrop:
         """Look for the largest face in every few frames of a video."""
         find = _haar() if self.detector is None else _yunet(self.detector)
         seconds, faces = [], []
-        for number, (second, frame) in enumerate(video.stream(path)):
+        for number, picture in enumerate(video.pictures(path)):
             if number % self.every == 0:
-                seconds.append(second)
-                faces.append(_largest(find, frame))
-                height, width = frame.shape[:2]
-        return Track(height, width, second, seconds, faces)
+                seconds.append(picture.seconds)
+                faces.append(_largest(find, picture.pixels()))
+                height, width = picture.shape
+        return Track(height, width, picture.seconds, seconds, faces)
 
     def square(
         self,

@@ -137,8 +137,10 @@ def stream(path: str | os.PathLike) -> Iterator[tuple[float, np.ndarray]]:
     Raises:
         VideoError: the file is missing, unreadable or has no frames.
     """
-    for picture in pictures(path):
-        yield picture.seconds, picture.pixels()
+    with opened(path) as file:
+        for picture in file:
+            yield picture.seconds, picture.pixels()
+        _warn(file)
 
 
 def pictures(path: str | os.PathLike) -> Iterator[Picture]:
