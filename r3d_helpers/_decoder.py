@@ -167,17 +167,17 @@ class Decoder:
         if self.stated:
             return max(0, self.stated - self.num_packets) + self.lost
         if self.whole:
-            first, length, tick = 0, self.container.duration, Fraction(1, av.time_base)
-        elif self.stream.frames:
-            first, length, tick = self.stream.start_time or 0, self.stream.duration, self.tick
-        else:  # a duration that FFmpeg estimates
+            promised = (self.container.duration or 0) / av.time_base
+        elif self.stream.frames and self.fps:  # of an AVI that is cut, which then has no index
+            promised = self.begin + self.stream.frames / self.fps
+        else:
             return self.lost
-        left = float((first + (length or 0)) * tick) - self.end
+        left = promised - self.end
         seen = self.end - self.begin
         # Times in a file are rounded, and nobody can say how long the last frame is to be shown.
         if left <= max(1.5 * self.pause, 0.05 * seen):
             return self.lost
-        return max(1, self.stream.frames - self.num_frames, round(self.fps * left))
+        return max(1, self.lost, round(self.fps * left))
 
     def trouble(self) -> str | None:
         """What is wrong with a file once it is decoded, for a warning; None where all is well."""

@@ -467,7 +467,7 @@ def test_pixels_are_converted_only_where_they_are_asked_for(monkeypatch):
     monkeypatch.setattr(_decoder.Picture, "pixels", lambda self, *_: asked.append(self))
     pictures = list(video.pictures(SAMPLE))
     assert len(pictures) == video.probe(SAMPLE).num_frames
-    assert pictures[0].shape == (64, 64)
+    assert pictures[0].shape == (56, 56)
     assert not asked
 
 
@@ -485,9 +485,8 @@ def test_a_file_that_ends_too_early_says_so(tmp_path, ending, codec, share):
     with av.open(whole, "w", options=options) as out:
         stream = out.add_stream(codec, 25, options={"g": "5"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for frame in moving(40).transpose(0, 2, 3, 1):
-            noise = np.random.default_rng(0).integers(0, 30, frame.shape, np.uint8)
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame // 2 + noise)))
+        for frame in np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), np.uint8):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
         out.mux(stream.encode())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
