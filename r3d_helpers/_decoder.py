@@ -149,6 +149,8 @@ class Decoder:
             except _ERRORS:  # the file ends in the middle, or something like it
                 self.lost += 1
                 packet = packets = None
+            except IndexError:  # PyAV, after the last packet, where a stream appeared on the way
+                packet = packets = None
             try:
                 frames = self.stream.codec_context.decode(packet)
             except av.EOFError:
@@ -191,7 +193,7 @@ class Decoder:
 
 def count_packets(path: str | os.PathLike) -> int:
     """How many frames a file without an index should have: one for each packet of its video."""
-    with opened(path) as file, suppress(*_ERRORS):
+    with opened(path) as file, suppress(*_ERRORS, IndexError):
         count = 0
         for packet in file.container.demux(file.stream):
             count += packet.size > 0

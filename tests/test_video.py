@@ -545,3 +545,34 @@ def test_a_file_that_may_not_be_opened_is_named(tmp_path, monkeypatch):
         video.VideoError, match=r"mine\.mp4: cannot be opened \(Permission denied\)"
     ):
         video.probe(path)
+
+
+class LateStream:
+    """A container in which a stream appears on the way: PyAV may fail after the last packet."""
+
+    def __init__(self, container):
+        self.container = container
+
+    def __getattr__(self, name):
+        return getattr(self.container, name)
+
+    def demux(self, *streams):
+        for packet in self.container.demux(*streams):
+            if packet.size == 0:
+                raise IndexError("list index out of range")
+            yield packet
+
+
+@pytest.mark.parametrize("name", ["h264.mp4", "vp9_odd.webm"])
+def test_a_stream_that_appears_on_the_way_is_no_damage(monkeypatch, recwarn, name):
+    expected = video.read(DATA / name)
+    make = _decoder.Decoder.__init__
+
+    def late(self, path, container):
+        make(self, path, container)
+        self.container = LateStream(container)
+
+    monkeypatch.setattr(_decoder.Decoder, "__init__", late)
+    assert torch.equal(video.read(DATA / name), expected)
+    assert torch.equal(video.read(DATA / name, range), expected)
+    assert not recwarn
