@@ -1,5 +1,6 @@
 """`video`: what is written comes back, and no damaged file gets past `VideoError`."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -83,10 +84,50 @@ def test_missing_folders_are_made(tmp_path):
     assert video.probe(tmp_path / "a" / "b" / "clip.mp4").num_frames == 2
 
 
-def test_a_colon_in_the_name_is_no_network_protocol(tmp_path, monkeypatch):
+ODD_NAMES = [
+    "take:1.mp4",
+    "file:x.mp4",
+    "100%41.mp4",
+    "%d.mp4",
+    "-v.mp4",
+    'a\'b "c" $d.mp4',
+    "two\nlines.mp4",
+    "grün 😀.mp4",
+    os.fsdecode(b"j\xf6rg.mp4"),
+    os.fsdecode(b"m\xfcller/a.mp4"),
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+def test_a_file_may_have_any_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    video.write("take:1.mp4", moving(2), 15)
-    assert len(video.read("take:1.mp4")) == 2
+    try:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    except (OSError, UnicodeError):
+        pytest.skip("not on this file system")
+    video.write(name, moving(2), 15)
+    assert len(video.read(name)) == len(list(video.stream(name))) == video.probe(name).num_frames
+    assert os.listdir(Path(name).parent) == [Path(name).name]
+    Path(name).write_text("To be, or not to be")
+    with pytest.raises(video.VideoError, match="damaged or not a video") as caught:
+        video.read(name)
+    str(caught.value).encode()  # can be printed
+
+
+def test_notes_in_a_file_that_are_not_utf_8_do_not_matter(tmp_path, clip):
+    path = tmp_path / "titled.mp4"
+    with av.open(clip) as source, av.open(path, "w") as out:
+        out.metadata["title"] = "gruen"
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    content = path.read_bytes()
+    assert b"gruen" in content
+    path.write_bytes(content.replace(b"gruen", b"gr\xfc\xdfe"))
+    assert torch.equal(video.read(path), video.read(clip))
 
 
 # Which frames, and how large
