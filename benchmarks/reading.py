@@ -2,11 +2,8 @@
 
     python benchmarks/reading.py [--rounds 7] [--old CHECKOUT] [--case large]
 
-Every arm is a process of its own with one thread. The arms take turns, each round in another
-order, and each times itself. A ratio is the median over the rounds of our time by the arm's time
-in the same round: below 1 we are faster. The last column is the mean absolute difference of the
-arm's pixels to ours, in grey levels of 255: a few levels come from another way of scaling, more
-means that the arms do not read the same frames. `docs/benchmarks.md` says more.
+`docs/benchmarks.md` says how to read the tables. Every arm is a process of its own with one thread.
+The arms take turns, each round in another order, and each times itself.
 """
 
 import argparse
@@ -29,20 +26,22 @@ import numpy as np
 HOME = Path(__file__).resolve().parent.parent
 BUILD = HOME / "build" / "benchmarks"
 BASELINES = "PyAV", "OpenCV", "decord"
+PLAIN, FACE, COLD, WARM = "video.read", "FaceCrop.read", "cache, empty", "cache, full"
 FRAMES, HEIGHT, WIDTH = 105, 720, 1280
-CASES = {  # what is read, as (file pattern, frames, pixels, arms)
-    "large": ("16 of 105 frames of 1280x720 H.264 at 112x112", 16, 112, ("plain", *BASELINES)),
-    "small": ("4 frames of each of 20 samples, 64x64, at 32x32", 4, 32, ("plain", *BASELINES)),
-    "large face": ("the large video, cut to the face", 16, 112, ("face", "plain")),
-    "small face": ("the small videos, cut to the face", 4, 32, ("face", "plain")),
-    "large cache": ("the large video and a cache", 16, 112, ("plain", "cold", "warm")),
-    "small cache": ("the small videos and a cache", 4, 32, ("plain", "cold", "warm")),
+CASES = {  # a title; how many frames; how many pixels; the arms, ours first
+    "large": ("16 of 105 frames of 1280x720 H.264 at 112x112", 16, 112, (PLAIN, *BASELINES)),
+    "small": ("4 frames of each of 20 samples, 64x64, at 32x32", 4, 32, (PLAIN, *BASELINES)),
+    "large face": ("the large video, cut to the face", 16, 112, (FACE, PLAIN)),
+    "small face": ("the small videos, cut to the face", 4, 32, (FACE, PLAIN)),
+    "large cache": ("the large video and a cache", 16, 112, (PLAIN, COLD, WARM)),
+    "small cache": ("the small videos and a cache", 4, 32, (PLAIN, COLD, WARM)),
 }
 
 Read = Callable[[Sequence[Path], int, int], list[np.ndarray]]
 
 
-# The arms: videos, number of frames and side in pixels become RGB frames, [T, H, W, C] each
+# The arms: videos, number of frames and side in pixels become RGB frames, [T, H, W, C] each.
+# Each imports its own library: two FFmpegs in one process are no fair comparison.
 
 
 def package(kind: str) -> Read:
@@ -55,10 +54,10 @@ def package(kind: str) -> Read:
     def read(paths: Sequence[Path], count: int, side: int) -> list[np.ndarray]:
         with tempfile.TemporaryDirectory(dir=BUILD) as folder:
             reads = {
-                "plain": lambda: video.read,
-                "face": lambda: crops.FaceCrop(no_face="centre").read,
-                "cold": lambda: ClipCache(folder).read,
-                "warm": lambda: ClipCache(kept.name).read,
+                PLAIN: lambda: video.read,
+                FACE: lambda: crops.FaceCrop(no_face="centre").read,
+                COLD: lambda: ClipCache(folder).read,
+                WARM: lambda: ClipCache(kept.name).read,
             }
             one = reads[kind]()
             clips = [one(path, lambda n: sampler.uniform(n, count), (side, side)) for path in paths]
@@ -243,7 +242,7 @@ def measure(case: str, rounds: int, old: Path | None) -> None:
         arm.process.stdin.close()
         arm.process.wait()
     print(f"\n{title}: {rounds} rounds\n")
-    print("| arm | ms | processor, ms | ours by it | by processor time | pixels |")
+    print("| arm | ms | processor, ms | ours / it | by processor | pixels |")
     print("|---|--:|--:|--:|--:|--:|")
     ours = kinds[0]
     for name, taken in times.items():
@@ -268,7 +267,8 @@ def main() -> None:
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        return serve(args.serve)
+        serve(args.serve)
+        return
     BUILD.mkdir(parents=True, exist_ok=True)
     print(f"one thread of {os.cpu_count()} cores")
     if not find_spec("decord"):
