@@ -67,6 +67,7 @@ FILES = {
     " -colorspace bt709 -color_primaries bt709 -color_trc bt709",
     "bt709_full.mp4": f"{SOURCE} -vf scale=out_color_matrix=bt709:out_range=pc {X264}"
     " -pix_fmt yuv420p -colorspace bt709 -color_range pc",
+    "unknown_colors.mp4": f"{SOURCE} {X264} -pix_fmt yuv444p -colorspace ycgco",
     "odd_size.webm": "-f lavfi -i testsrc2=s=97x65:r=25:d=0.4 -c:v libvpx-vp9 -pix_fmt yuv420p",
     "odd_size.mp4": f"-f lavfi -i testsrc2=s=97x65:r=25:d=0.4 {X264} -pix_fmt yuv444p",
     "oblong_4_3.mp4": f"{SOURCE} -vf setsar=4/3 {X264}",
@@ -81,6 +82,8 @@ FILES = {
     "variable.mp4": f"{SOURCE} {LATE} setpts=(N+N*N/10)/25/TB",
     "variable.webm": f"{SOURCE} -vsync passthrough -c:v libvpx -vf setpts=(N+N*N/10)/25/TB",
     "pause.mkv": f"{SOURCE} {LATE} setpts=PTS+5/TB*trunc(N/6)",
+    "pause.avi": f"{SOURCE} -vsync passthrough -c:v mpeg4 -vf setpts=PTS+1/TB*trunc(N/6)",
+    "long_sound.mkv": f"{SOURCE} -f lavfi -i sine=d=3 {X264} -c:a libopus",
     "no_duration.webm": f"{SOURCE} -c:v libvpx -f webm pipe:",
     "no_duration.flv": f"{SOURCE} {X264} -f flv pipe:",
     # Streams
