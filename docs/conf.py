@@ -86,6 +86,7 @@ data_samples/README
 :caption: To maintain
 
 docs/maintainers
+docs/benchmarks
 docs/template
 CONTRIBUTING
 CHANGELOG
