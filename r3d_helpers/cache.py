@@ -116,12 +116,11 @@ def _shape(file: BinaryIO) -> tuple[int, ...] | None:
     """Read the header of a stored clip: ``T, C, H, W``; None where the clip is damaged."""
     try:
         np.lib.format.read_magic(file)
-        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        shape, by_columns, _ = np.lib.format.read_array_header_1_0(file)
     except Exception:  # NumPy raises nearly anything then
         return None
-    sound = dtype == np.uint8 and len(shape) == 4 and not by_columns
-    size = file.tell() + math.prod(shape)
-    return shape if sound and os.fstat(file.fileno()).st_size == size else None
+    whole = os.fstat(file.fileno()).st_size == file.tell() + math.prod(shape)
+    return shape if whole and len(shape) == 4 and not by_columns else None
 
 
 def _frames(file: BinaryIO, shape: tuple[int, ...], wanted: Sequence[int] | None) -> Tensor:
