@@ -322,8 +322,7 @@ def _stated(stream: av.VideoStream) -> int:
     index = stream.index_entries
     if not 0 < stream.frames <= len(index):
         return 0
-    # An edit list hides frames; an empty entry of an AVI repeats the frame before it.
-    return sum(entry.size > 0 and not entry.is_discard for entry in index)
+    return sum(not entry.is_discard for entry in index)  # an edit list hides frames
 
 
 def _square(ratio: Fraction | None) -> float:

@@ -102,8 +102,8 @@ def test_probe_and_read_agree_with_the_stream(name, recwarn):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sampler_is_given_the_true_number_of_frames(name, recwarn):
     given = []
-    frames = video.read(ODD / name, lambda num_frames: given.append(num_frames) or [0], (8, 8))
-    assert len(frames) == 1
+    last = video.read(ODD / name, lambda n: given.append(n) or [n - 1], (8, 8))
+    assert last.equal(video.read(ODD / name, size=(8, 8))[-1:])
     assert given[-1] == len(EXPECTED[name]["times"])
     if name not in ("short.mp4", "no_key_frame.h264"):  # what these state cannot be trusted
         assert len(given) == 1
@@ -140,6 +140,7 @@ def test_a_box_is_cut_from_the_picture_as_it_is_shown(name, box):
     assert gap(small, video.resize(part, (16, 16))) < 6
 
 
+@pytest.mark.filterwarnings("ignore:.*damaged")
 @pytest.mark.parametrize("name", DAMAGED)
 @pytest.mark.parametrize("place", range(odd.PLACES))
 def test_a_damaged_file_gives_what_ffmpeg_gives_and_a_warning(tmp_path, name, place):
@@ -156,3 +157,13 @@ def test_a_damaged_file_gives_what_ffmpeg_gives_and_a_warning(tmp_path, name, pl
     assert len(frames) == count
     assert all(a < b for a, b in pairwise(times))
     assert warned == complains
+    assert video.probe(path).missing >= len(EXPECTED[name]["times"]) - count
+
+
+@pytest.mark.parametrize("name", ["mjpeg.avi", "flash.flv"])
+def test_a_last_frame_that_is_torn_is_no_whole_one(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes((ODD / name).read_bytes()[:-1500])
+    _, frames, warned = streamed(path)
+    assert 8 <= len(frames) <= 10
+    assert warned

@@ -588,6 +588,34 @@ def test_a_file_that_may_not_be_opened_is_named(tmp_path, monkeypatch):
         video.probe(path)
 
 
+class EmptyPackets:
+    """A container with empty packets on the way: a decoder takes one for the end of the file."""
+
+    def __init__(self, container):
+        self.container = container
+
+    def __getattr__(self, name):
+        return getattr(self.container, name)
+
+    def demux(self, *streams):
+        for packet in self.container.demux(*streams):
+            yield packet
+            yield av.Packet()
+
+
+def test_an_empty_packet_is_not_the_end(monkeypatch, recwarn):
+    expected = video.read(DATA / "h264.mp4")
+    make = _decoder.Decoder.__init__
+
+    def init(self, path, container):
+        make(self, path, container)
+        self.container = EmptyPackets(container)
+
+    monkeypatch.setattr(_decoder.Decoder, "__init__", init)
+    assert torch.equal(video.read(DATA / "h264.mp4"), expected)
+    assert not recwarn.list
+
+
 class LateStream:
     """A container in which a stream appears on the way: PyAV may fail after the last packet."""
 

@@ -102,6 +102,8 @@ FILES = {
     " -disposition:v:1 attached_pic",
     "cover_attached.mkv": f"-i {HERE}/h264.mp4 -attach {HERE}/cover.png"
     " -metadata:s:t mimetype=image/png -c copy",
+    "cover_and_no_default.mkv": f"-i {HERE}/h264.mp4 -attach {HERE}/cover.png"
+    " -metadata:s:t mimetype=image/png -c copy -disposition:v:0 0 -default_mode passthrough",
     "cover_of_a_sound.m4a": f"{SOUND} -i {HERE}/cover.png -map 0 -map 1 -c:a aac -c:v copy"
     " -disposition:v:0 attached_pic",
     "small.h264": f"{SMALL} {X264} -pix_fmt yuv420p",
