@@ -581,6 +581,12 @@ def test_the_indices_that_reading_refuses_are_refused_from_the_cache_too(tmp_pat
         assert str(caught.value) == str(expected.value)
 
 
+def by_columns(content):
+    other = io.BytesIO()
+    np.save(other, np.asfortranarray(np.load(io.BytesIO(content))))
+    return other.getvalue()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -589,10 +595,9 @@ def test_the_indices_that_reading_refuses_are_refused_from_the_cache_too(tmp_pat
         lambda content: content.replace(b"False", b"\xbaalse").replace(b"}", b"\xb3"),
         lambda content: content.replace(b"(20, 3, 16, 16)", b"(20, 3, 16, 12)"),
         lambda content: content.replace(b"(20, 3, 16, 16)", b"(20, 3, 256)   "),
-        lambda content: content.replace(b"False", b"True "),
-        lambda content: content.replace(b"|u1", b"|i1"),
+        by_columns,
     ],
-    ids=["zip", "empty zip", "header", "shape", "axes", "order", "type"],
+    ids=["zip", "empty zip", "header", "shape", "axes", "order"],
 )
 def test_whatever_the_damage_a_clip_is_made_again(tmp_path, damage):
     cache = ClipCache(tmp_path)
