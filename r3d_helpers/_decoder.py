@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -103,6 +104,8 @@ class Decoder:
         self.lost = self.damaged = 0  # packets that do not decode; frames with visible errors
         self.num_packets = 0  # what a file cut short ends with is not one, or a torn one
         self.torn = False
+        self.packets = self._packets()
+        self.ended = False  # whether all of it has been decoded
         self.begin = self.end = 0.0  # when the first frame comes and the last one goes, in seconds
         self.pause = 0.0  # the longest time from one frame to the next
 
@@ -125,40 +128,54 @@ class Decoder:
             self.damaged += frame.is_corrupt
             self.num_frames += 1
             yield Picture(self, frame, seconds)
+        self.ended = True
         if self.num_frames == 0:
             raise VideoError(f"{self.path}: no frame could be decoded; the file is damaged")
 
+    def finish(self) -> bool:
+        """Count the frames that are left, if any, by their packets, without decoding them.
+
+        Returns:
+            whether the count is sure. Where anything is odd, only decoding can tell.
+        """
+        sent = self.num_packets
+        for _ in self.packets:
+            pass
+        if not self.ended:
+            with suppress(*_ERRORS):
+                self.num_frames += len(self.stream.codec_context.decode(None))
+            self.ended = self.num_frames == sent and self.num_packets == self.stated
+            self.ended &= not (self.lost or self.damaged or self.torn)
+            self.num_frames += self.num_packets - sent
+        return self.ended
+
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """What FFmpeg's command line shows: it goes on after an error in a frame, too."""
-        packets = self.container.demux() if self.whole else self.container.demux(self.stream)
-        while packets is not None:
-            try:
-                packet = next(packets, None)
-                if packet is None:
-                    packets = None
-                elif packet.size == 0:  # not the end of the stream, as it would be for a decoder
-                    continue
-                elif packet.stream_index != self.stream.index:
-                    if packet.pts is not None:
-                        end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                        self.end = max(self.end, float(end))
-                    continue
-                else:
-                    self.num_packets += not packet.is_discard
-                    self.torn = packet.is_corrupt
-            except _ERRORS:  # the file ends in the middle, or something like it
-                self.lost += 1
-                packet = packets = None
-            except IndexError:  # PyAV, after the last packet, where a stream appeared on the way
-                packet = packets = None
+        for packet in chain(self.packets, [None]):
             try:
                 frames = self.stream.codec_context.decode(packet)
             except av.EOFError:
                 return
             except _ERRORS:
                 self.lost += 1
-                continue
-            yield from frames
+            else:
+                yield from frames
+
+    def _packets(self) -> Iterator[av.Packet]:
+        try:
+            for packet in self.container.demux(*([] if self.whole else [self.stream])):
+                if packet.stream_index != self.stream.index:
+                    if packet.pts is not None:
+                        end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                        self.end = max(self.end, float(end))
+                elif packet.size > 0:  # a decoder would take an empty one for the end
+                    self.num_packets += not packet.is_discard
+                    self.torn = packet.is_corrupt
+                    yield packet
+        except _ERRORS:  # the file ends in the middle, or something like it
+            self.lost += 1
+        except IndexError:  # PyAV, after the last packet, where a stream appeared on the way
+            pass
 
     def missing(self) -> int:
         """How many frames the file promises that did not decode, once all others did.

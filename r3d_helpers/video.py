@@ -109,7 +109,13 @@ def read(
         if callable(indices) and (guess := file.stated or count_packets(path)):
             named = _named(indices(guess))
         kept = _keep(file, named, size, box)
-        _warn(file)
+        if sure := file.finish():
+            _warn(file)
+    if not sure:
+        with opened(path) as file:
+            for _ in file:
+                pass
+            _warn(file)
     if indices is None:
         wanted = list(kept)
     else:
@@ -247,7 +253,7 @@ def _keep(
     size: tuple[int, int] | None,
     box: Box | None,
 ) -> dict[int, np.ndarray]:
-    """The pixels of some frames, ``[H, W, C]``, or of all, by index."""
+    """The pixels of some frames, ``[H, W, C]``, or of all, by index; no more is decoded."""
     wanted = None if indices is None else set(indices)
     kept = {}
     for index, picture in enumerate(file):
@@ -255,6 +261,8 @@ def _keep(
             if box is not None and not _is_inside(box, picture.shape):
                 raise VideoError(f"{file.path}: box {box} is not inside {picture.shape} pixels")
             kept[index] = picture.pixels(size, box)
+            if wanted is not None and file.stated and len(kept) == len(wanted):
+                break
     return kept
 
 
