@@ -240,6 +240,13 @@ def test_another_video_in_its_place_is_noticed_where_a_change_has_no_time(
     assert cache.place(path, None) != before
 
 
+def test_two_videos_that_a_drive_does_not_tell_apart_are_two(folder, at_once, monkeypatch):
+    same = os.stat(CLIP)
+    monkeypatch.setattr(os, "stat", lambda *_, **__: same)  # numbers nothing, knows no times
+    cache = ClipCache(folder)
+    assert cache.place(CLIP, None) != cache.place(OTHER, None)
+
+
 def test_a_video_that_is_perhaps_still_written_is_read_whole(folder, tmp_path, hashed):
     path = tmp_path / "clip.mp4"
     shutil.copy(CLIP, path)
