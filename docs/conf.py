@@ -87,6 +87,7 @@ data_samples/README
 
 docs/maintain/maintainers
 docs/maintain/template
+docs/maintain/benchmarks
 CONTRIBUTING
 CHANGELOG
 ```

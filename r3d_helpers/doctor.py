@@ -20,6 +20,7 @@ from . import _torchvision
 
 PACKAGES = (
     "accelerate",
+    "av",
     "captum",
     "filelock",
     "ipywidgets",

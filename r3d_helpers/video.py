@@ -1,6 +1,9 @@
-"""A video file becomes frames, and frames become a video file: OpenCV with its own FFmpeg."""
+"""A video file becomes frames, and frames become a video file: PyAV reads, OpenCV writes."""
 
 import os
+import shutil
+import tempfile
+import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,20 +15,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# What FFmpeg has to say about a damaged file ends in VideoError, not on the screen.
+# What OpenCV's FFmpeg has to say about a file ends in VideoError, not on the screen.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 import cv2  # reads both variables once, at import
 
-Box = tuple[int, int, int, int]  # top, left, height, width, in pixels
+from ._decoder import (
+    Box,
+    Decoder,
+    Picture,
+    VideoError,
+    centre_cut,
+    count_packets,
+    opened,
+    printable,
+    scale,
+)
 
-_TIMEOUT_MS = 2000  # to open, and for one frame: a damaged file can keep FFmpeg searching
-_LFS = b"version https://git-lfs"
 
+class CutShort(UserWarning):
+    """A video has fewer frames than its file promises; names the file.
 
-class VideoError(Exception):
-    """A video file is missing, unreadable or has no frames; names the file and the reason."""
+    A warning, and an error where a whole video is asked for.
+    """
 
 
 @dataclass(frozen=True)
@@ -35,9 +48,10 @@ class Info:
     Attributes:
         num_frames: frames that really decode, ``T``.
         fps: frames per second, as the file states it (0.0 where it does not).
-        height: pixels, ``H``, after the rotation the file asks for.
-        width: pixels, ``W``, likewise.
-        missing: frames that the file promises and that do not decode, where it is cut short.
+        height: ``H``, in square pixels, after the rotation the file asks for.
+        width: ``W``, likewise.
+        missing: frames that the file promises and that do not decode, where it is cut short or
+            damaged.
     """
 
     num_frames: int
@@ -53,15 +67,13 @@ def probe(path: str | os.PathLike) -> Info:
     Raises:
         VideoError: the file is missing, unreadable or has no frames.
     """
-    with _open(path) as capture:
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        num_frames = 0
-        for frame in _frames(capture):
-            if not num_frames:
-                height, width = frame.shape[:2]
-            num_frames += 1
-        missing = _check_count(path, capture, num_frames)
-    return Info(num_frames, fps, height, width, missing)
+    with opened(path) as file:
+        height = width = 0
+        for picture in file:
+            if file.num_frames == 1:
+                height, width = picture.shape
+        _warn(file)
+        return Info(file.num_frames, file.fps, height, width, file.missing())
 
 
 def read(
@@ -69,18 +81,24 @@ def read(
     indices: Sequence[int] | Callable[[int], Sequence[int]] | None = None,
     size: tuple[int, int] | None = None,
     box: Box | None = None,
+    *,
+    whole: bool = False,
 ) -> Tensor:
-    """Decode a video.
+    """Decode a video as FFmpeg's command line does.
 
-    A file cut short gives the frames it has, and a warning.
+    The picture is turned and mirrored as the file asks, and pixels become square: where the
+    file's are oblong, the side along which they are too long grows. A file cut short or damaged
+    gives the frames it has, and a warning.
 
     Args:
-        path: anything that OpenCV's FFmpeg decodes: MP4, MOV, AVI, FLV, WebM, ...
+        path: anything that FFmpeg decodes: MP4, MOV, AVI, FLV, WebM, MPEG, ...
         indices: the frames to return, as a sampler gives them, repeats allowed; or a function
-            that names them, given the number of frames; or None for every frame.
+            that names them, given the number of frames; or None for every frame. The function is
+            called again where the file turns out to have more or fewer frames than it states.
         size: ``(H, W)`` in pixels. A frame of another shape is cut to it around the centre,
             then scaled, so that a face is never stretched. None keeps the video's own size.
         box: the part of each frame to take, before ``size``; None takes all of it.
+        whole: raise `CutShort` instead of the warning.
 
     Returns:
         ``[T, C, H, W]``, uint8, RGB, with ``T = len(indices)``.
@@ -92,24 +110,32 @@ def read(
     """
     if size is not None and not _is_size(size):
         raise ValueError(f"size must be (height, width), two integers of 1 or more, got {size!r}")
-    named = None if indices is None or callable(indices) else set(_named(indices))
-    kept: dict[int, np.ndarray] = {}
-    with _open(path) as capture:
-        num_frames = 0
-        for frame in _frames(capture):
-            if named is None or num_frames in named:
-                if box is not None and not _is_inside(box, frame):
-                    raise VideoError(f"{path}: box {box} is not inside {frame.shape[:2]} pixels")
-                kept[num_frames] = resize(frame, size, box)
-            num_frames += 1
-        _check_count(path, capture, num_frames)
-    wanted = list(kept) if indices is None else listed(path, indices, num_frames)
+    guess, named = None, None if indices is None or callable(indices) else _named(indices)
+    with opened(path) as file:
+        if callable(indices) and (guess := file.stated or count_packets(path)):
+            named = _named(indices(guess))
+        kept = _keep(file, named, size, box)
+        if sure := file.finish():
+            _warn(file, whole)
+    if not sure:
+        with opened(path) as file:
+            for _ in file:
+                pass
+            _warn(file, whole)
+    if indices is None:
+        wanted = list(kept)
+    else:
+        wanted = listed(path, named if guess == file.num_frames else indices, file.num_frames)
+    if not kept.keys() >= set(wanted):  # the guess was wrong
+        with opened(path) as file:
+            kept = _keep(file, wanted, size, box)
+    kept = {index: kept[index] for index in wanted}
     if len(shapes := {frame.shape for frame in kept.values()}) > 1:
         sizes = ", ".join(sorted(f"{h}x{w}" for h, w, _ in shapes))
         raise VideoError(f"{path}: the frame size changes on the way ({sizes}); pass size=(H, W)")
     frames = np.stack([kept[index] for index in wanted])
-    # BGR to RGB, and channels first: in NumPy, for small copies are no work for several threads.
-    return torch.from_numpy(np.ascontiguousarray(frames[..., ::-1].transpose(0, 3, 1, 2)))
+    # Channels first: in NumPy, because small copies are no work for several threads.
+    return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
 
 
 def stream(path: str | os.PathLike) -> Iterator[tuple[float, np.ndarray]]:
@@ -117,26 +143,30 @@ def stream(path: str | os.PathLike) -> Iterator[tuple[float, np.ndarray]]:
 
     Yields:
         The time at which the frame is shown, in seconds from the first one's, and the frame:
-        ``[H, W, C]``, uint8, RGB. Times are the file's own where it has them, so they are right
-        for a variable frame rate too.
+        ``[H, W, C]``, uint8, RGB. Times are the file's own, so they are right for a variable
+        frame rate too; where a file misstates one, so that it would not rise, the rate says it.
 
     Raises:
         VideoError: the file is missing, unreadable or has no frames.
     """
-    with _open(path) as capture:
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        num_frames, begin, seconds = 0, 0.0, 0.0
-        for frame in _frames(capture):
-            stated = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if num_frames == 0:
-                begin = stated
-            elif stated - begin > seconds:
-                seconds = stated - begin
-            elif fps > 0:
-                seconds += 1 / fps
-            yield seconds, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-            num_frames += 1
-        _check_count(path, capture, num_frames)
+    with opened(path) as file:
+        for picture in file:
+            yield picture.seconds, picture.pixels()
+        _warn(file)
+
+
+def pictures(path: str | os.PathLike) -> Iterator[Picture]:
+    """Decode as `stream` does; the pixels of a frame cost time only where they are asked for.
+
+    Yields:
+        Frames with ``seconds``, ``shape`` (height and width) and ``pixels(size, box)``.
+
+    Raises:
+        VideoError: the file is missing, unreadable or has no frames.
+    """
+    with opened(path) as file:
+        yield from file
+        _warn(file)
 
 
 def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> None:
@@ -167,22 +197,19 @@ def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> N
         raise ValueError(f"height and width must be even, got {height}x{width}: crop or pad first")
     if not 0 < fps < np.inf:  # OpenCV hangs on an infinite one
         raise ValueError(f"fps must be a number above 0, got {fps!r}")
-    part = path.absolute().with_name(f".{path.stem}.{os.getpid()}.part.mp4")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        codec = cv2.VideoWriter.fourcc(*"vp09")
-        writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, codec, fps, (width, height))
-        if not writer.isOpened():
-            raise VideoError(f"{path}: OpenCV cannot write VP9 here; run `doctor`")
-        for frame in array.transpose(0, 2, 3, 1)[..., ::-1]:
-            writer.write(np.ascontiguousarray(frame))
-        writer.release()
-        part.replace(path)
+        with _draft(path) as part:
+            codec = cv2.VideoWriter.fourcc(*"vp09")
+            writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, codec, fps, (width, height))
+            if not writer.isOpened():
+                raise VideoError(f"{path}: OpenCV cannot write VP9 here; run `doctor`")
+            for frame in array.transpose(0, 2, 3, 1)[..., ::-1]:
+                writer.write(np.ascontiguousarray(frame))
+            writer.release()
+            shutil.move(part, path)
     except OSError as error:
         raise VideoError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        with suppress(OSError):  # never made, where its folder could not be
-            part.unlink()
 
 
 def resize(frame: np.ndarray, size: tuple[int, int] | None, box: Box | None = None) -> np.ndarray:
@@ -190,16 +217,8 @@ def resize(frame: np.ndarray, size: tuple[int, int] | None, box: Box | None = No
     if box is not None:
         top, left, height, width = box
         frame = frame[top : top + height, left : left + width]
-    if size is None:
-        return frame
-    height, width = frame.shape[:2]
-    cut_h = min(height, max(1, round(width * size[0] / size[1])))
-    cut_w = min(width, max(1, round(height * size[1] / size[0])))
-    top, left = (height - cut_h) // 2, (width - cut_w) // 2
-    frame = frame[top : top + cut_h, left : left + cut_w]
-    shrinks = size[0] < cut_h or size[1] < cut_w
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(frame, (size[1], size[0]), interpolation=how)
+    top, left, height, width = centre_cut((0, 0, *frame.shape[:2]), size)
+    return scale(frame[top : top + height, left : left + width], size)
 
 
 def _is_size(size: object) -> bool:
@@ -234,64 +253,50 @@ def _named(indices: Sequence[int]) -> list[int]:
     return np.asarray(indices).tolist()
 
 
-def _is_inside(box: Box, frame: np.ndarray) -> bool:
+def _keep(
+    file: Decoder,
+    indices: Sequence[int] | None,
+    size: tuple[int, int] | None,
+    box: Box | None,
+) -> dict[int, np.ndarray]:
+    """The pixels of some frames, ``[H, W, C]``, or of all, by index; no more is decoded."""
+    wanted = None if indices is None else set(indices)
+    kept = {}
+    for index, picture in enumerate(file):
+        if wanted is None or index in wanted:
+            if box is not None and not _is_inside(box, picture.shape):
+                raise VideoError(f"{file.path}: box {box} is not inside {picture.shape} pixels")
+            kept[index] = picture.pixels(size, box)
+            if wanted is not None and file.stated and len(kept) == len(wanted):
+                break
+    return kept
+
+
+def _is_inside(box: Box, shape: tuple[int, int]) -> bool:
     top, left, height, width = box
-    inside = top + height <= frame.shape[0] and left + width <= frame.shape[1]
+    inside = top + height <= shape[0] and left + width <= shape[1]
     return inside and top >= 0 and left >= 0 and height >= 1 and width >= 1
 
 
+def _warn(file: Decoder, whole: bool = False) -> None:
+    if trouble := file.trouble():
+        message = printable(f"{file.path}: {trouble}")
+        if file.missing() and whole:
+            raise CutShort(message)
+        warnings.warn(message, CutShort if file.missing() else UserWarning, stacklevel=3)
+
+
 @contextmanager
-def _open(path: str | os.PathLike) -> Iterator[cv2.VideoCapture]:
-    path = Path(path)
+def _draft(path: Path) -> Iterator[Path]:
+    """Where to write what is to become ``path``: beside it, under a name that OpenCV can take."""
+    folder = path.absolute().parent
     try:
-        if path.is_dir():
-            raise VideoError(f"{path}: is a folder, not a video file")
-        if not path.is_file():
-            raise VideoError(f"{path}: no such file")
-        path.open("rb").close()
-    except OSError as error:
-        raise VideoError(f"{path}: cannot be opened ({error.strerror})") from error
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
-    options = [value for limit in limits for value in (limit, _TIMEOUT_MS)]
-    options += [cv2.CAP_PROP_N_THREADS, 1]  # the data loader's workers run side by side already
-    # Absolute, as in `write`: FFmpeg takes "take:1.mp4" for a network protocol.
-    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG, options)
+        str(folder).encode()
+    except UnicodeEncodeError:  # a folder whose name is not UTF-8
+        folder = Path(tempfile.gettempdir())
+    part = folder / f".{uuid.uuid4().hex}.part.mp4"
     try:
-        if not capture.isOpened():
-            raise VideoError(f"{path}: {_reason(path)}")
-        yield capture
-    except (cv2.error, MemoryError) as error:
-        raise VideoError(f"{path}: cannot be decoded ({error})") from error
+        yield part
     finally:
-        capture.release()
-
-
-def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
-    while True:
-        ok, frame = capture.read()
-        if not ok:
-            return
-        yield frame
-
-
-def _check_count(path: str | os.PathLike, capture: cv2.VideoCapture, num_frames: int) -> int:
-    """How many frames are missing; warns where some are."""
-    if num_frames == 0:
-        raise VideoError(f"{path}: no frame could be decoded; the file is damaged or only audio")
-    stated = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    # A count that a container derives from its duration can be off by a few frames.
-    if num_frames < stated - max(1, stated // 20):
-        warnings.warn(
-            f"{path}: cut short or damaged, {num_frames} of {stated} frames decode", stacklevel=3
-        )
-        return stated - num_frames
-    return 0
-
-
-def _reason(path: Path) -> str:
-    if path.stat().st_size == 0:
-        return "the file is empty"
-    with path.open("rb") as file:
-        if file.read(len(_LFS)) == _LFS:
-            return "a Git LFS pointer, not the video itself; fetch it with `git lfs pull`"
-    return "cannot be opened; the file is damaged or not a video"
+        with suppress(OSError):  # moved to its place; or never made
+            part.unlink()

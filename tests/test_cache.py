@@ -1,7 +1,10 @@
 """`cache`: the same pixels as `video.read`, decoded once, and never half a clip on disk."""
 
+import errno
+import hashlib
 import io
 import itertools
+import mmap
 import multiprocessing
 import os
 import random
@@ -10,9 +13,10 @@ import signal
 import tempfile
 import time
 import tracemalloc
+import warnings
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -40,13 +44,27 @@ def folder(tmp_path):
 def opened(monkeypatch):
     """The names of the videos that are opened to be decoded."""
     names = []
-    capture = cv2.VideoCapture
 
-    def note(path, *args):
+    def note(decode, path, *args, **kwargs):
         names.append(Path(path).name)
-        return capture(path, *args)
+        return decode(path, *args, **kwargs)
 
-    monkeypatch.setattr(cv2, "VideoCapture", note)
+    for name in ("read", "stream"):
+        monkeypatch.setattr(video, name, partial(note, getattr(video, name)))
+    return names
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """The names of the videos that are read whole to be known by their content."""
+    names = []
+    digest = hashlib.file_digest
+
+    def note(file, kind):
+        names.append(Path(file.name).name)
+        return digest(file, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", note)
     return names
 
 
@@ -55,7 +73,7 @@ def stored(folder):
 
 
 def leftovers(folder):
-    return [path for path in folder.rglob("*") if path.suffix != ".npy"]
+    return [path for path in folder.rglob("*") if path.suffix not in (".npy", ".content")]
 
 
 # The same pixels, decoded once
@@ -116,7 +134,7 @@ def test_a_clip_is_known_by_its_content_not_its_name(folder, tmp_path, opened):
     assert len(stored(folder)) == 1
 
 
-def test_other_content_of_the_same_name_is_decoded_anew(folder, tmp_path):
+def test_other_content_of_the_same_name_is_decoded_again(folder, tmp_path):
     cache = ClipCache(folder)
     path = tmp_path / "clip.mp4"
     for source in (CLIP, OTHER, CLIP):
@@ -162,6 +180,138 @@ def test_another_layout_is_another_clip(folder, monkeypatch):
     assert len(stored(folder)) == 2
 
 
+# A video is read whole once
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """A file that has just been written is trusted like an old one."""
+    monkeypatch.setattr(cache_module, "_SETTLED", -1)
+
+
+@pytest.mark.parametrize("crop", [None, FaceCrop()])
+def test_a_known_video_is_not_read_whole_again(folder, hashed, at_once, crop):
+    for size in (None, (16, 16), (16, 16)):
+        ClipCache(folder, crop).read(CLIP, size=size)  # each as in a process of its own
+    assert hashed == ["h264.mp4"]
+    ClipCache(folder, crop).read(OTHER)
+    assert hashed == ["h264.mp4", "vfr.mp4"]
+
+
+def rewritten(path, content):
+    path.write_bytes(content)
+
+
+def replaced(path, content):
+    other = path.with_name("other.mp4")
+    other.write_bytes(content)
+    other.replace(path)
+
+
+@pytest.mark.parametrize("change", [rewritten, replaced])
+@pytest.mark.parametrize("same_time", [False, True])
+def test_a_changed_video_is_noticed(tmp_path, at_once, change, same_time):
+    path = tmp_path / "clip.mp4"
+    shutil.copy(CLIP, path)
+    cache = ClipCache(tmp_path / "clips")
+    before, time_before = cache.place(path, None), path.stat().st_mtime_ns
+    time.sleep(0.05)  # more than a file system's clock takes for one step
+    content = bytearray(CLIP.read_bytes())
+    content[-1] ^= 1
+    change(path, content)
+    if same_time:  # as `rsync --times` and archives do
+        os.utime(path, ns=(time_before, time_before))
+    assert cache.place(path, None) != before
+
+
+def test_another_video_in_its_place_is_noticed_where_a_change_has_no_time(
+    tmp_path, at_once, monkeypatch
+):
+    path, cache = tmp_path / "clip.mp4", ClipCache(tmp_path / "clips")
+    real = os.stat
+
+    def stat(*args, **kwargs):  # as on Windows
+        found = list(real(*args, **kwargs))
+        return os.stat_result(found, {"st_mtime_ns": 0, "st_ctime_ns": 0})
+
+    shutil.copy(CLIP, path)
+    monkeypatch.setattr(os, "stat", stat)
+    before = cache.place(path, None)
+    replaced(path, CLIP.read_bytes()[:-1] + b"!")
+    assert cache.place(path, None) != before
+
+
+def test_two_videos_that_a_drive_does_not_tell_apart_are_two(folder, at_once, monkeypatch):
+    same = os.stat(CLIP)
+    monkeypatch.setattr(os, "stat", lambda *_, **__: same)  # numbers nothing, knows no times
+    cache = ClipCache(folder)
+    assert cache.place(CLIP, None) != cache.place(OTHER, None)
+
+
+def test_a_video_that_is_perhaps_still_written_is_read_whole(folder, tmp_path, hashed):
+    path = tmp_path / "clip.mp4"
+    shutil.copy(CLIP, path)
+    for _ in range(2):
+        ClipCache(folder).place(path, None)
+    assert hashed == ["clip.mp4"] * 2
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", bytes(64), b"2b7e", b"\xff" * 64, b"To be, or not to be"],
+    ids=["empty", "zeros", "half", "ones", "text"],
+)
+def test_what_is_known_of_a_video_may_be_damaged(folder, at_once, damage):
+    for path in (CLIP, OTHER):
+        ClipCache(folder).read(path)
+    for known in folder.glob("*.content"):
+        known.write_bytes(damage)
+    for path in (CLIP, OTHER):
+        assert torch.equal(ClipCache(folder).read(path), video.read(path))
+    assert len(stored(folder)) == 2
+
+
+def test_a_folder_that_takes_no_more_still_gives(folder, monkeypatch, opened, at_once):
+    frames = ClipCache(folder).read(CLIP)
+    for known in folder.glob("*.content"):
+        known.unlink()
+    opened.clear()
+    monkeypatch.setattr(Path, "write_text", fail)
+    assert torch.equal(ClipCache(folder).read(CLIP), frames)
+    assert not opened
+
+
+# A video that comes up short
+
+
+@pytest.mark.parametrize("crop", [None, FaceCrop()])
+def test_a_video_cut_short_is_not_stored(folder, crop):
+    for _ in range(2):
+        with pytest.warns(video.CutShort, match=r"truncated\.mp4"):
+            frames = ClipCache(folder, crop).read(DATA / "truncated.mp4", [0, 1], (16, 16))
+        with pytest.warns(video.CutShort):
+            expected = (crop or video).read(DATA / "truncated.mp4", [0, 1], (16, 16))
+        assert torch.equal(frames, expected)
+    assert not stored(folder) + leftovers(folder)
+
+
+def test_a_drive_that_was_slow_once_gives_every_frame(folder, monkeypatch):
+    real = video.read
+
+    def slow(*args, **kwargs):
+        monkeypatch.setattr(video, "read", real)
+        warnings.warn("2 of 20 frames decode", video.CutShort, stacklevel=2)
+        return real(*args, **kwargs)[:2]
+
+    cache = ClipCache(folder)
+    monkeypatch.setattr(cache, "decode", lambda *args, **kwargs: video.read(*args, **kwargs))
+    monkeypatch.setattr(video, "read", slow)
+    for clips in (0, 1):
+        assert torch.equal(cache.read(CLIP), real(CLIP))
+        assert len(stored(folder)) == clips
+
+
 # What is handed out
 
 
@@ -171,6 +321,19 @@ def test_only_the_frames_asked_for_are_copied(folder, indices):
     for _ in range(2):
         frames = cache.read(CLIP, indices, (16, 16))
         assert frames.untyped_storage().nbytes() == len(frames) * 3 * 16 * 16
+
+
+def test_a_folder_that_cannot_be_mapped_into_memory_is_read(folder, monkeypatch, opened):
+    def refuse(*_, **__):
+        raise OSError(errno.ENODEV, "No such device")
+
+    ClipCache(folder).read(CLIP)
+    expected = video.read(CLIP, [3, 19])
+    opened.clear()
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    for _ in range(2):
+        assert torch.equal(ClipCache(folder).read(CLIP, [3, 19]), expected)
+    assert not opened
 
 
 def test_a_clip_on_disk_is_not_loaded_whole_for_a_few_of_its_frames(folder):
@@ -212,7 +375,7 @@ def test_writing_into_what_was_read_leaves_the_cache_as_it_was(folder, indices):
     ],
     ids=["empty", "magic", "header", "frameless", "half", "short", "text", "zeros"],
 )
-def test_a_damaged_clip_is_made_anew(folder, opened, damage):
+def test_a_damaged_clip_is_made_again(folder, opened, damage):
     cache = ClipCache(folder)
     frames = cache.read(CLIP, size=(16, 16))
     (path,) = stored(folder)
@@ -224,6 +387,21 @@ def test_a_damaged_clip_is_made_anew(folder, opened, damage):
     assert stored(folder) == [path]
     assert path.read_bytes() == content
     assert not leftovers(folder)
+
+
+def test_a_clip_that_ends_while_it_is_read_is_made_again(folder, monkeypatch):
+    frames = ClipCache(folder).read(CLIP)
+    (path,) = stored(folder)
+    shape = cache_module._shape
+
+    def cut(file):
+        found = shape(file)
+        os.truncate(path, path.stat().st_size - 1)
+        return found
+
+    monkeypatch.setattr(cache_module, "_shape", cut)
+    assert torch.equal(ClipCache(folder).read(CLIP), frames)
+    assert torch.equal(torch.from_numpy(np.load(path)), frames)
 
 
 def store_slowly(folder, first):
@@ -322,21 +500,21 @@ def test_a_file_that_cannot_be_read_is_named_and_nothing_is_stored(folder, name,
         with pytest.raises(video.VideoError, match=reason) as caught:
             ClipCache(folder, crop).read(DATA / name, size=(16, 16))
         assert str(DATA / name) in str(caught.value)
-    assert not list(folder.iterdir())
+    assert not stored(folder) + leftovers(folder)
 
 
 def test_a_clip_without_a_face_is_not_stored(folder):
     for _ in range(2):
         with pytest.raises(NoFaceError, match=r"no_face\.mp4"):
             ClipCache(folder, FaceCrop()).read(DATA / "no_face.mp4")
-    assert not list(folder.iterdir())
+    assert not stored(folder) + leftovers(folder)
 
 
 @pytest.mark.parametrize("size", [(0, 8), (8,), 8])
 def test_a_size_that_is_none_is_named_and_nothing_is_stored(folder, size):
     with pytest.raises(ValueError, match="size must be"):
         ClipCache(folder).read(CLIP, size=size)
-    assert not list(folder.iterdir())
+    assert not stored(folder) + leftovers(folder)
 
 
 def fail_after_half(file, frames):
@@ -362,7 +540,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(
     assert str(folder) in str(caught.value)
     assert "another cache folder" in str(caught.value)
     assert not isinstance(caught.value, video.VideoError)
-    assert not list(folder.iterdir())
+    assert not stored(folder) + leftovers(folder)
     assert torch.equal(ClipCache(folder).read(CLIP), video.read(CLIP))
 
 
@@ -375,7 +553,7 @@ def test_a_write_that_is_broken_off_leaves_nothing(folder, monkeypatch, error):
     monkeypatch.setattr(np, "save", broken)
     with pytest.raises(error):
         ClipCache(folder).read(CLIP)
-    assert not list(folder.iterdir())
+    assert not stored(folder) + leftovers(folder)
 
 
 def test_a_folder_that_cannot_be_written_is_named(folder):
@@ -410,6 +588,12 @@ def test_the_indices_that_reading_refuses_are_refused_from_the_cache_too(tmp_pat
         assert str(caught.value) == str(expected.value)
 
 
+def by_columns(content):
+    other = io.BytesIO()
+    np.save(other, np.asfortranarray(np.load(io.BytesIO(content))))
+    return other.getvalue()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -417,13 +601,15 @@ def test_the_indices_that_reading_refuses_are_refused_from_the_cache_too(tmp_pat
         lambda _: b"PK\x05\x06" + bytes(18),
         lambda content: content.replace(b"False", b"\xbaalse").replace(b"}", b"\xb3"),
         lambda content: content.replace(b"(20, 3, 16, 16)", b"(20, 3, 16, 12)"),
+        lambda content: content.replace(b"(20, 3, 16, 16)", b"(20, 3, 256)   "),
+        by_columns,
     ],
-    ids=["zip", "empty zip", "header", "shape"],
+    ids=["zip", "empty zip", "header", "shape", "axes", "order"],
 )
-def test_whatever_the_damage_a_clip_is_made_anew(tmp_path, damage):
+def test_whatever_the_damage_a_clip_is_made_again(tmp_path, damage):
     cache = ClipCache(tmp_path)
     frames = cache.read(CLIP, size=(16, 16))
-    (path,) = tmp_path.iterdir()
+    (path,) = stored(tmp_path)
     path.write_bytes(damage(path.read_bytes()))
     assert torch.equal(cache.read(CLIP, size=(16, 16)), frames)
 

@@ -1,31 +1,36 @@
-"""Decode once: finished clips on disk, so that later epochs only copy the frames they need."""
+"""Decode once: finished clips on disk, so that later epochs only read the frames they need."""
 
 import hashlib
+import math
 import os
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .. import video
+from ..files import remove_parts, replacing
 from .crops import FaceCrop
 
 _STALE = 3600  # seconds after which nobody is writing a file any more
-_FORMAT = 1  # part of every key; another layout gets another number
+_SETTLED = 3  # seconds after which another change shows in a file's time; FAT counts in twos
+_FORMAT = 2  # part of every key; another layout, or a reader with other pixels, raises it
 
 
 class ClipCache:
-    """Videos decoded, cropped and resized, one memory-mapped file for each.
+    """Videos decoded, cropped and resized, one file for each.
 
-    A clip is found by the content of its file and by the settings, not by its name: a moved file
-    is still known, and a changed one is decoded anew. Several processes may share a folder, and
-    may be killed at any moment: a clip appears whole or not at all. Delete the folder whenever
-    you like.
+    A clip is found by the content of its video and by the settings, not by its name: a moved
+    video is still known, and a changed one is decoded again. Which content a video has is kept
+    too, beside its size and times, so that it is read whole only once. A video that came up short
+    is not stored: the next reading may find more. Several processes may share a folder, and may
+    be killed at any moment: a clip appears whole or not at all. Delete the folder whenever you
+    like.
 
     Args:
         folder: where; made if need be. A clip takes ``T * 3 * H * W`` bytes.
@@ -38,10 +43,7 @@ class ClipCache:
     def __init__(self, folder: str | os.PathLike, crop: FaceCrop | None = None) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for part in self.folder.glob("*.part"):  # what a killed process left
-            with suppress(FileNotFoundError):
-                if time.time() - part.stat().st_mtime > _STALE:
-                    part.unlink()
+        remove_parts(self.folder, older_than=_STALE)
         self.decode = video.read if crop is None else crop.read
         self.settings = None if crop is None else crop.settings
         self._key = f"{_FORMAT} {None if crop is None else crop.key}"
@@ -55,53 +57,87 @@ class ClipCache:
         """Return frames as `video.read` does, decoding only what is not there yet.
 
         Raises:
-            VideoError: as `video.read`, or `NoFaceError`; nothing is stored then.
+            VideoError: as `video.read`, or `NoFaceError`; no clip is stored then.
             OSError: the folder cannot be written.
         """
-        stored = self.place(path, size)
-        frames = _load(stored)
-        if frames is None:
-            frames = self.decode(path, size=size).numpy()
-            _write(stored, frames)
-        if indices is None:
-            return torch.from_numpy(np.array(frames))
-        listed = video.listed(path, indices, len(frames))
-        return torch.from_numpy(frames[listed])  # a copy of these frames alone
+        try:
+            stored = self.place(path, size)
+        except OSError:  # `video.read` says best what is wrong
+            return self.decode(path, indices, size)
+        with suppress(OSError), stored.open("rb") as file:
+            if shape := _shape(file):
+                wanted = None if indices is None else video.listed(path, indices, shape[0])
+                return _frames(file, shape, wanted)
+        try:
+            frames = self.decode(path, size=size, whole=True)
+        except video.CutShort:  # a slow drive may do better at once; if not, this one warns
+            return self.decode(path, indices, size)
+        _write(stored, frames.numpy())
+        return frames if indices is None else frames[video.listed(path, indices, len(frames))]
 
     def place(self, path: str | os.PathLike, size: tuple[int, int] | None) -> Path:
-        """The file in which a clip is, or will be, stored."""
-        try:
-            content = Path(path).read_bytes()
-        except OSError:  # `video.read` says best what is wrong
-            content = b""
-        key = hashlib.sha256(f"{self._key} {size} ".encode() + content)
-        return self.folder / f"{key.hexdigest()}.npy"
+        """The file in which a clip is, or will be, stored.
+
+        Raises:
+            OSError: the video cannot be read.
+        """
+        name = _digest(f"{self._key} {size} {self._content(path)}".encode())
+        return self.folder / f"{name}.npy"
+
+    def _content(self, path: str | os.PathLike) -> str:
+        """The digest of a video's content; computed only where the folder does not know it."""
+        stat = os.stat(path)
+        times = stat.st_mtime_ns, stat.st_ctime_ns
+        settled = all(abs(time.time() - each / 1e9) > _SETTLED for each in times)
+        state = f"{stat.st_ino} {stat.st_size} {times} {os.path.abspath(path)}"
+        known = self.folder / f"{_digest(os.fsencode(state))}.content"
+        with suppress(OSError, ValueError):  # not there yet; or half written
+            content = known.read_text()
+            if len(bytes.fromhex(content)) == hashlib.sha256().digest_size:
+                return content
+        with open(path, "rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        if settled:
+            with suppress(OSError):  # the clip itself will say that nothing can be stored
+                known.write_text(content)
+        return content
 
 
-def _load(path: Path) -> np.ndarray | None:
-    """Map a stored clip; None where there is none yet, or a damaged one."""
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _shape(file: BinaryIO) -> tuple[int, ...] | None:
+    """Read the header of a stored clip: ``T, C, H, W``; None where the clip is damaged."""
     try:
-        frames = np.load(path, mmap_mode="r")
-    except Exception:  # missing; or damaged: np.load raises nearly anything then
+        np.lib.format.read_magic(file)
+        shape, by_columns, _ = np.lib.format.read_array_header_1_0(file)
+    except Exception:  # NumPy raises nearly anything then
         return None
-    whole = isinstance(frames, np.memmap) and frames.dtype == np.uint8 and frames.ndim == 4
-    return frames if whole and path.stat().st_size == frames.offset + frames.nbytes else None
+    whole = os.fstat(file.fileno()).st_size == file.tell() + math.prod(shape)
+    return shape if whole and len(shape) == 4 and not by_columns else None
+
+
+def _frames(file: BinaryIO, shape: tuple[int, ...], wanted: Sequence[int] | None) -> Tensor:
+    """Read frames of a stored clip; not mapped into memory, which some drives refuse."""
+    begin = file.tell()
+    wanted = range(shape[0]) if wanted is None else wanted
+    frames = np.empty((len(wanted), *shape[1:]), np.uint8)
+    for index, frame in zip(wanted, frames, strict=True):
+        file.seek(begin + index * frame.nbytes)
+        if file.readinto(frame) < frame.nbytes:
+            raise OSError("a stored clip ends before its time")
+    return torch.from_numpy(frames)
 
 
 def _write(path: Path, frames: np.ndarray) -> None:
-    part = path.with_name(f"{uuid.uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             np.save(file, frames)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
     except OSError as error:
         raise OSError(
             f"{path.parent}: cannot store a clip ({error.strerror or error}); make room, or use "
             "another cache folder"
         ) from error
-    finally:
-        with suppress(OSError):  # moved away; or never made
-            part.unlink()

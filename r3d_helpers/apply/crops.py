@@ -98,6 +98,8 @@ class FaceCrop:
         path: str | os.PathLike,
         indices: Sequence[int] | Callable[[int], Sequence[int]] | None = None,
         size: tuple[int, int] | None = None,
+        *,
+        whole: bool = False,
     ) -> Tensor:
         """Decode the face of a video, as `video.read` decodes all of it.
 
@@ -105,18 +107,18 @@ class FaceCrop:
             NoFaceError: no face, and ``no_face`` is ``"error"``.
             VideoError: as `video.read`.
         """
-        return video.read(path, indices, size, self.square(self.track(path), path))
+        return video.read(path, indices, size, self.square(self.track(path), path), whole=whole)
 
     def track(self, path: str | os.PathLike) -> Track:
         """Look for the largest face in every few frames of a video."""
         find = _haar() if self.detector is None else _yunet(self.detector)
         seconds, faces = [], []
-        for number, (second, frame) in enumerate(video.stream(path)):
+        for number, picture in enumerate(video.pictures(path)):
             if number % self.every == 0:
-                seconds.append(second)
-                faces.append(_largest(find, frame))
-                height, width = frame.shape[:2]
-        return Track(height, width, second, seconds, faces)
+                seconds.append(picture.seconds)
+                faces.append(_largest(find, picture.pixels()))
+                height, width = picture.shape
+        return Track(height, width, picture.seconds, seconds, faces)
 
     def square(
         self,
