@@ -105,6 +105,7 @@ class Decoder:
         self.num_packets = 0  # what a file cut short ends with is not one, or a torn one
         self.torn = False
         self.packets = self._packets()
+        self.waiting: list[av.VideoFrame] = []  # decoded, not yet given
         self.ended = False  # whether all of it has been decoded
         self.begin = self.end = 0.0  # when the first frame comes and the last one goes, in seconds
         self.pause = 0.0  # the longest time from one frame to the next
@@ -142,6 +143,7 @@ class Decoder:
         for _ in self.packets:
             pass
         if not self.ended:
+            self.num_frames += len(self.waiting)
             with suppress(*_ERRORS):
                 self.num_frames += len(self.stream.codec_context.decode(None))
             self.ended = self.num_frames == sent and self.num_packets == self.stated
@@ -159,7 +161,9 @@ class Decoder:
             except _ERRORS:
                 self.lost += 1
             else:
-                yield from frames
+                self.waiting = frames[::-1]
+                while self.waiting:
+                    yield self.waiting.pop()
 
     def _packets(self) -> Iterator[av.Packet]:
         try:
@@ -210,11 +214,8 @@ class Decoder:
 
 def count_packets(path: str | os.PathLike) -> int:
     """How many frames a file without an index should have: one for each packet of its video."""
-    with opened(path) as file, suppress(*_ERRORS, IndexError):
-        count = 0
-        for packet in file.container.demux(file.stream):
-            count += packet.size > 0
-    return count
+    with opened(path) as file:
+        return sum(1 for _ in file.packets)
 
 
 @dataclass

@@ -33,6 +33,8 @@ from ._decoder import (
     scale,
 )
 
+_ENOUGH = 0.9  # share of a file after which frames that nobody wants are counted, not decoded
+
 
 class CutShort(UserWarning):
     """A video has fewer frames than its file promises; names the file.
@@ -259,15 +261,16 @@ def _keep(
     size: tuple[int, int] | None,
     box: Box | None,
 ) -> dict[int, np.ndarray]:
-    """The pixels of some frames, ``[H, W, C]``, or of all, by index; no more is decoded."""
+    """The pixels of some frames, ``[H, W, C]``, or of all, by index."""
     wanted = None if indices is None else set(indices)
+    enough = _ENOUGH * file.stated if wanted and file.stated else float("inf")
     kept = {}
     for index, picture in enumerate(file):
         if wanted is None or index in wanted:
             if box is not None and not _is_inside(box, picture.shape):
                 raise VideoError(f"{file.path}: box {box} is not inside {picture.shape} pixels")
             kept[index] = picture.pixels(size, box)
-            if wanted is not None and file.stated and len(kept) == len(wanted):
+            if index >= enough and len(kept) == len(wanted):
                 break
     return kept
 

@@ -158,6 +158,9 @@ def test_a_damaged_file_gives_what_ffmpeg_gives_and_a_warning(tmp_path, name, pl
     assert all(a < b for a, b in pairwise(times))
     assert warned == complains
     assert video.probe(path).missing >= len(EXPECTED[name]["times"]) - count
+    given = []
+    video.read(path, lambda num_frames: given.append(num_frames) or [0])
+    assert given[-1] == count
 
 
 @pytest.mark.parametrize("name", ["mjpeg.avi", "flash.flv"])

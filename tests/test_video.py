@@ -588,60 +588,82 @@ def test_a_file_that_may_not_be_opened_is_named(tmp_path, monkeypatch):
         video.probe(path)
 
 
-class EmptyPackets:
-    """A container with empty packets on the way: a decoder takes one for the end of the file."""
+def rewired(patch, demux):
+    """Let every container give the packets that ``demux`` makes of its own."""
 
-    def __init__(self, container):
-        self.container = container
+    class Container:
+        def __init__(self, container):
+            self.container = container
 
-    def __getattr__(self, name):
-        return getattr(self.container, name)
+        def __getattr__(self, name):
+            return getattr(self.container, name)
 
-    def demux(self, *streams):
-        for packet in self.container.demux(*streams):
-            yield packet
-            yield av.Packet()
+        def demux(self, *streams):
+            return demux(self.container.demux(*streams))
 
-
-def test_an_empty_packet_is_not_the_end(monkeypatch, recwarn):
-    expected = video.read(DATA / "h264.mp4")
     make = _decoder.Decoder.__init__
 
     def init(self, path, container):
         make(self, path, container)
-        self.container = EmptyPackets(container)
+        self.container = Container(container)
 
-    monkeypatch.setattr(_decoder.Decoder, "__init__", init)
+    patch.setattr(_decoder.Decoder, "__init__", init)
+
+
+def test_an_empty_packet_is_not_the_end(monkeypatch, recwarn):
+    expected = video.read(DATA / "h264.mp4")
+
+    def demux(packets):
+        for packet in packets:
+            yield packet
+            yield av.Packet()
+
+    rewired(monkeypatch, demux)
     assert torch.equal(video.read(DATA / "h264.mp4"), expected)
     assert not recwarn.list
 
 
-class LateStream:
-    """A container in which a stream appears on the way: PyAV may fail after the last packet."""
-
-    def __init__(self, container):
-        self.container = container
-
-    def __getattr__(self, name):
-        return getattr(self.container, name)
-
-    def demux(self, *streams):
-        for packet in self.container.demux(*streams):
-            if packet.size == 0:
-                raise IndexError("list index out of range")
+def test_a_count_is_trusted_only_where_all_decodes(monkeypatch):
+    def demux(packets):
+        for number, packet in enumerate(packets):
+            if number == 3:
+                packet, good = av.Packet(b"no picture"), packet
+                packet.stream, packet.pts, packet.dts = good.stream, good.pts, good.dts
             yield packet
+
+    given = []
+    rewired(monkeypatch, demux)
+    with pytest.warns(video.CutShort, match="19 of 20"):
+        frames = video.read(DATA / "h264.mp4", lambda n: given.append(n) or [18])
+    assert given == [20, 19]
+    assert len(frames) == 1
+
+
+@pytest.mark.parametrize(("wanted", "decoded"), [([17], 20), ([18], 19), ([19, 0], 20)])
+def test_frames_that_nobody_wants_are_counted_in_the_end(monkeypatch, wanted, decoded):
+    seen, given = [], []
+    make = _decoder.Picture.__init__
+
+    def init(self, *arguments):
+        make(self, *arguments)
+        seen.append(self)
+
+    monkeypatch.setattr(_decoder.Picture, "__init__", init)
+    video.read(DATA / "h264.mp4", lambda n: given.append(n) or wanted)
+    assert (len(seen), given) == (decoded, [20])
 
 
 @pytest.mark.parametrize("name", ["h264.mp4", "vp9_odd.webm"])
 def test_a_stream_that_appears_on_the_way_is_no_damage(monkeypatch, recwarn, name):
     expected = video.read(DATA / name)
-    make = _decoder.Decoder.__init__
 
-    def late(self, path, container):
-        make(self, path, container)
-        self.container = LateStream(container)
+    def demux(packets):
+        for packet in packets:
+            if packet.size == 0:
+                raise IndexError("list index out of range")  # as PyAV, after the last packet
+            yield packet
 
-    monkeypatch.setattr(_decoder.Decoder, "__init__", late)
+    rewired(monkeypatch, demux)
     assert torch.equal(video.read(DATA / name), expected)
-    assert torch.equal(video.read(DATA / name, range), expected)
-    assert not recwarn
+    assert torch.equal(video.read(DATA / name, lambda n: [n - 1]), expected[-1:])
+    assert not recwarn.list

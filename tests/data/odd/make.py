@@ -182,6 +182,12 @@ def make() -> None:
         values = [a << 16, b << 16, 0, c << 16, d << 16, 0, x << 16, y << 16, 1 << 30]
         matrix = struct.pack(">9i", *values)
         (HERE / name).write_bytes(content[:place] + matrix + content[place + len(matrix) :])
+    content = bytearray((HERE / "raw_bgr.avi").read_bytes())
+    place = content.index(b"strf") + 16
+    height = abs(struct.unpack_from("<i", content, place)[0])
+    struct.pack_into("<i", content, place, height)  # positive: the last row comes first
+    (HERE / "raw_from_below.avi").write_bytes(content)
+    content = (HERE / "h264.mp4").read_bytes()
     (HERE / "short.mp4").write_bytes(content[: len(content) * 3 // 4])
     raw = units((HERE / "raw.h264").read_bytes())
     key = next(i for i, unit in enumerate(raw) if unit[4] & 31 == 5)
