@@ -2,8 +2,8 @@
 
     python benchmarks/reading.py [--rounds 7] [--old CHECKOUT] [--case large]
 
-`docs/maintain/benchmarks.md` says how to read the tables. Every arm is a process of its own, with one
-The arms take turns, each round in another order, and each times itself.
+`docs/maintain/benchmarks.md` says how to read the tables. Every arm is a process of its own, with
+one thread. The arms take turns, each round in another order, and each times itself.
 """
 
 import argparse
@@ -46,9 +46,15 @@ Read = Callable[[Sequence[Path], int, int], list[np.ndarray]]
 
 def package(kind: str) -> Read:
     """Our reader, as it is or as one of its wrappers."""
-    from r3d_helpers.cache import ClipCache
+    from r3d_helpers import sampler, video
 
-    from r3d_helpers import crops, sampler, video
+    try:
+        from r3d_helpers.apply import crops
+        from r3d_helpers.apply.cache import ClipCache
+    except ImportError:  # a checkout of version 1.0
+        from r3d_helpers.cache import ClipCache
+
+        from r3d_helpers import crops
 
     kept = tempfile.TemporaryDirectory(dir=BUILD)
 

@@ -76,6 +76,7 @@ docs/teach/room
 :hidden:
 :caption: With your own data
 
+docs/reference/reading
 docs/reference/several-machines
 docs/reference/ethics
 data_samples/README

@@ -207,9 +207,11 @@ def test_the_tables_of_guards_are_those_of_the_tests():
 
 
 def test_every_file_of_tests_goes_with_a_file_or_has_guards():
-    sources = {path.stem for name in ("r3d_helpers", "tools") for path in (ROOT / name).rglob("*")}
+    folders = ("r3d_helpers", "tools", "benchmarks")
+    sources = {path.stem.strip("_") for name in folders for path in (ROOT / name).rglob("*.py")}
     for path in (ROOT / "tests").glob("test_*.py"):
-        assert path.stem[5:].strip("_") in sources or guard_table.guards(path), path.name
+        about = path.stem.removeprefix("test_")
+        assert about in {*sources, *folders} or guard_table.guards(path), path.name
 
 
 def test_the_script_on_the_page_makes_a_notebook(tmp_path, monkeypatch):

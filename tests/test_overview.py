@@ -79,10 +79,10 @@ def test_a_clip_cut_short_is_doubtful_but_not_left_out():
     clips = films("h264.mp4", "truncated.mp4")
     found = overview.describe(clips)
     assert found.clips == clips
-    assert found.frames == [20, 6]
+    assert found.frames == [20, 8]
     ((clip, reason),) = found.doubtful
     assert clip == clips[1]
-    assert f"{clip.path}: cut short, 14 frames after 6 are missing" == reason
+    assert f"{clip.path}: cut short, 12 frames after 8 are missing" == reason
 
 
 @pytest.mark.parametrize("name", overview.CREMA_D_DOUBTFUL)
@@ -106,13 +106,13 @@ def test_a_description_prints_every_trouble_with_its_file(mixed):
     found = overview.describe([*mixed, *films("truncated.mp4")])
     lines = str(found).splitlines()
     assert lines[0] == "4 clips of 1 subjects"
-    assert lines[1] == "frames:  6 to 20, median 16"
-    assert lines[2] == "seconds: 0.2 to 2.3, median 0.6"
+    assert lines[1] == "frames:  8 to 20, median 16"
+    assert lines[2] == "seconds: 0.3 to 2.3, median 0.6"
     first = lines.index("4 unreadable:")
     assert lines[first + 1 : first + 5] == [f"  {error}" for _, error in found.unreadable]
     first = lines.index("1 doubtful:")
     assert lines[first + 1 :] == [
-        f"  {DATA / 'truncated.mp4'}: cut short, 14 frames after 6 are missing"
+        f"  {DATA / 'truncated.mp4'}: cut short, 12 frames after 8 are missing"
     ]
 
 
