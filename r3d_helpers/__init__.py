@@ -36,10 +36,11 @@ _moved.answer()
 def __getattr__(name: str) -> object:
     if name in _SUBMODULES:
         return importlib.import_module(f".{name}", __name__)
+    if (old := f"{__name__}.{name}") in _moved.MOVED:
+        globals()[name] = _moved.module(old)  # asked for twice, it answers once
+        return globals()[name]
     if name in _NAMES:
         return getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
-    if (old := f"{__name__}.{name}") in _moved.MOVED:
-        raise AttributeError(f"{old} is now {_moved.MOVED[old]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

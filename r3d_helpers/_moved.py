@@ -1,8 +1,13 @@
-"""Import paths of version 1.0 answer with the new one, in one line."""
+"""Import paths of version 1.0: they work, and answer with the new one in one line."""
 
+import importlib
 import sys
+import warnings
 from collections.abc import Callable
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
 
 _WINGS = {
     "apply": ("cache", "crops", "evaluation", "explain", "export"),
@@ -14,20 +19,32 @@ MOVED = {
     "r3d_helpers.classroom.handover": "r3d_helpers.classroom.trained",
     "r3d_helpers.classroom.probe": "r3d_helpers.classroom.baselines",
     "r3d_helpers.classroom.scenes": "r3d_helpers.classroom.wide",
-    "r3d_helpers.classroom.book": "tools.book, in the repository",
-    "r3d_helpers.classroom.notebooks": "tools.notebooks, in the repository",
-    "r3d_helpers.classroom.timetable": "tools.timetable, in the repository",
-    "r3d_helpers.classroom.workshop": "tools.workshop, in the repository",
 }
+TOOLS = {f"r3d_helpers.classroom.{n}": n for n in ("book", "notebooks", "timetable", "workshop")}
 
 
-class _Answer(MetaPathFinder):
+class _Answer(MetaPathFinder, Loader):
     """Asked last, for modules that nobody else has found."""
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name in MOVED:
-            # Without `name=`, or `from r3d_helpers import cache` would swallow the message.
-            raise ModuleNotFoundError(f"{name} is now {MOVED[name]}")
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name in TOOLS:
+            # Without `name=`, or `from r3d_helpers.classroom import book` would swallow this.
+            raise ModuleNotFoundError(f"{name} is now tools.{TOOLS[name]}, in the repository")
+        return spec_from_loader(name, self) if name in MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        found = module(spec.name)
+        self.spec = found.__spec__
+        return found
+
+    def exec_module(self, found: ModuleType) -> None:
+        found.__spec__ = self.spec  # it keeps its own
+
+
+def module(old: str) -> ModuleType:
+    """The module that had the path ``old`` in version 1.0."""
+    warnings.warn(f"{old} is now {MOVED[old]}", FutureWarning, stacklevel=3)
+    return importlib.import_module(MOVED[old])
 
 
 def answer() -> None:
@@ -35,12 +52,14 @@ def answer() -> None:
     sys.meta_path.append(_Answer())
 
 
-def names(module: str, **moved: str) -> Callable[[str], object]:
-    """A module's ``__getattr__`` that answers for names that have moved."""
+def names(here: str, **moved: str) -> Callable[[str], object]:
+    """A module's ``__getattr__`` that answers for names that have moved, ``name="file.name"``."""
 
     def __getattr__(name: str) -> object:
-        if name in moved:
-            raise ImportError(f"{module}.{name} is now r3d_helpers.{moved[name]}")
-        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        if name not in moved:
+            raise AttributeError(f"module {here!r} has no attribute {name!r}")
+        new = f"r3d_helpers.{moved[name]}"
+        warnings.warn(f"{here}.{name} is now {new}", FutureWarning, stacklevel=2)
+        return getattr(importlib.import_module(new.rpartition(".")[0]), name)
 
     return __getattr__
