@@ -184,13 +184,14 @@ def test_it_never_holds_the_whole_video(monkeypatch):
 
         return wrapper
 
-    def stream(_path):
-        frame = watched(lambda i: np.full((20, 20, 3), i, np.uint8))
-        for i in range(200):
-            yield i / 10, frame(i)
+    class Picture:
+        pixels = watched(lambda self, size, _: np.full((*size, 3), self.number, np.uint8))
 
-    monkeypatch.setattr(video, "stream", stream)
-    monkeypatch.setattr(video, "resize", watched(video.resize))
+        def __init__(self, number):
+            self.number, self.seconds = number, number / 10
+
+    made = watched(Picture)
+    monkeypatch.setattr(video, "pictures", lambda _: map(made, range(200)))
     monkeypatch.setattr(video, "read", None)
     gc.collect()
     line = explain.timeline(Watcher(), "long.mp4", size=8, window=0.55, step=0.5)

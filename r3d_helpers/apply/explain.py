@@ -181,7 +181,7 @@ def gates(model: R3DEmotion, video: Tensor) -> dict[str, Tensor]:
 
 
 def _duration(path: str | os.PathLike) -> float:
-    return deque((second for second, _ in video.stream(path)), maxlen=1)[0]
+    return deque((picture.seconds for picture in video.pictures(path)), maxlen=1)[0]
 
 
 def _begins(duration: float, window: float, step: float) -> list[float]:
@@ -207,18 +207,19 @@ def _clips(
     boxes = [None if crop is None else crop.square(track, path, *span) for span in spans]
     frames: list[list] = [[] for _ in spans]
     done, before = 0, None
-    for second, frame in chain(video.stream(path), [(math.inf, None)]):
+    for picture in chain(video.pictures(path), [None]):
+        second = math.inf if picture is None else picture.seconds
         while done < len(spans) and second > spans[done][1]:
             # Where nothing was shown anew in this stretch, it shows what came before.
-            shown = frames[done] or [video.resize(before, (size, size), boxes[done])]
+            shown = frames[done] or [before.pixels((size, size), boxes[done])]
             yield _sampled(shown, clip_len)
             frames[done].clear()
             done += 1
         for number in range(done, len(spans)):
             if second < spans[number][0]:
                 break
-            frames[number].append(video.resize(frame, (size, size), boxes[number]))
-        before = frame
+            frames[number].append(picture.pixels((size, size), boxes[number]))
+        before = picture
 
 
 def _sampled(frames: Sequence, clip_len: int) -> Tensor:
