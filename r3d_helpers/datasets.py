@@ -327,6 +327,7 @@ class ClipDataset(Dataset):
             training set's to the other sets.
         crop: cuts every clip to its face; None keeps the frame.
         cache: a folder in which decoded clips are kept, see `ClipCache`; None decodes each time.
+        in_memory: keep every clip that was decoded once, see `video.Remembered`.
 
     Attributes:
         clips: the clips, as a list.
@@ -349,6 +350,7 @@ class ClipDataset(Dataset):
         classes: Sequence[str] | None = None,
         crop: FaceCrop | None = None,
         cache: str | os.PathLike | None = None,
+        in_memory: bool = False,
     ) -> None:
         self.clips = list(clips)
         if not self.clips:
@@ -371,6 +373,8 @@ class ClipDataset(Dataset):
             self._read = ClipCache(cache, crop).read
         else:
             self._read = video.read if crop is None else crop.read
+        if in_memory:
+            self._read = video.Remembered(self._read)
         self.targets = [self.classes.index(clip.label) for clip in self.clips]
 
     def __len__(self) -> int:

@@ -210,6 +210,33 @@ def _is_size(size: object) -> bool:
     )
 
 
+class Remembered:
+    """Decode each file once, and keep its frames in memory: ``T * 3 * H * W`` bytes.
+
+    For small clips that are read again in every epoch. Processes do not share what they remember,
+    and a file that changes later is not noticed.
+
+    Args:
+        read: how to decode, such as `read`.
+    """
+
+    def __init__(self, read: Callable[..., Tensor]) -> None:
+        self.read = read
+        self.frames: dict[tuple, Tensor] = {}
+
+    def __call__(
+        self,
+        path: str | os.PathLike,
+        indices: Sequence[int] | Callable[[int], Sequence[int]] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Return frames as ``read`` does: uint8 ``[T, C, H, W]``, a copy."""
+        if (key := (str(path), size)) not in self.frames:
+            self.frames[key] = self.read(path, size=size)
+        frames = self.frames[key]
+        return frames.clone() if indices is None else frames[listed(path, indices, len(frames))]
+
+
 def listed(
     path: str | os.PathLike,
     indices: Sequence[int] | Callable[[int], Sequence[int]],

@@ -579,6 +579,17 @@ def test_a_cache_changes_no_item(tmp_path, crop):
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
+@pytest.mark.parametrize("crop", [None, FaceCrop()])
+def test_memory_changes_no_item_and_decodes_once(monkeypatch, crop):
+    clips = films("h264.mp4", "rotated.mov", "h264.mp4")
+    plain = datasets.ClipDataset(clips, clip_len=5, size=24, crop=crop)
+    items = list(plain)
+    kept = datasets.ClipDataset(clips, clip_len=5, size=24, crop=crop, in_memory=True)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(kept, items, strict=True))
+    monkeypatch.setattr(video, "_open", None)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(kept, items, strict=True))
+
+
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_crop_shows_the_face(tmp_path, cached):
     crop = FaceCrop()
@@ -592,7 +603,8 @@ def test_a_crop_shows_the_face(tmp_path, cached):
     assert not torch.equal(expected, video.read(clip.path, sampler.uniform(20, 5), (24, 24)))
 
 
-def test_the_sampler_and_the_transform_run_anew_though_the_clip_is_cached(tmp_path):
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_the_sampler_and_the_transform_run_anew_though_the_clip_is_kept(tmp_path, in_memory):
     asked, changed = [], []
 
     def sample(num_frames, clip_len):
@@ -604,7 +616,8 @@ def test_the_sampler_and_the_transform_run_anew_though_the_clip_is_cached(tmp_pa
         return frames.zero_()
 
     clips = films("h264.mp4")
-    dataset = datasets.ClipDataset(clips, 2, 24, sample, transform, cache=tmp_path)
+    keep = {"in_memory": True} if in_memory else {"cache": tmp_path}
+    dataset = datasets.ClipDataset(clips, 2, 24, sample, transform, **keep)
     whole = video.read(clips[0].path, size=(24, 24))
     for turn in (1, 2, 3):
         dataset[0]

@@ -1,5 +1,6 @@
 """`video`: what is written comes back, and no damaged file gets past `VideoError`."""
 
+import pickle
 import random
 import shutil
 import subprocess
@@ -110,6 +111,35 @@ def test_a_function_names_the_indices_given_the_number_of_frames(clip):
 def test_no_indices_at_all_is_an_error(clip, none):
     with pytest.raises(ValueError, match="indices is empty"):
         video.read(clip, none)
+
+
+@pytest.mark.parametrize("size", [None, (24, 32)])
+@pytest.mark.parametrize("indices", [None, [2, 0, 0], lambda n: [n - 1]])
+def test_what_is_remembered_is_what_is_read(clip, indices, size):
+    calls = []
+
+    def read(*args, **options):
+        calls.append(args)
+        return video.read(*args, **options)
+
+    remembered = video.Remembered(read)
+    right = video.read(clip, indices, size)
+    for _ in range(2):
+        found = remembered(clip, indices, size)
+        assert torch.equal(found, right)
+        found.zero_()
+    remembered(clip, indices, (8, 8))
+    assert len(calls) == 2
+
+
+def test_a_remembered_video_has_no_other_frames_than_it_has(clip, tmp_path):
+    remembered = video.Remembered(video.read)
+    with pytest.raises(IndexError, match="no frame 99"):
+        remembered(clip, [99])
+    with pytest.raises(video.VideoError):
+        remembered(tmp_path / "gone.mp4")
+    assert len(remembered.frames) == 1
+    assert torch.equal(pickle.loads(pickle.dumps(remembered))(clip), video.read(clip))
 
 
 @pytest.mark.parametrize("size", [(48, 64), (24, 32), (32, 32), (20, 80), (80, 20), (1, 1)])
