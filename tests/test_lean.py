@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+import thin
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -17,22 +18,9 @@ resnet = sys.modules[model_module.VideoResNet.__module__]  # of torchvision
 PLACES = ("output", "residual")
 
 
-class Thin(resnet.VideoResNet):
-    """r3d_18 with an eighth of its channels: the same convolutions in time, in milliseconds."""
-
-    def _make_layer(self, block, conv_builder, planes, blocks, stride=1):
-        return super()._make_layer(block, conv_builder, planes // 8, blocks, stride)
-
-
-def thin_backbone():
-    net = Thin(resnet.BasicBlock, [resnet.Conv3DSimple] * 4, [2] * 4, resnet.BasicStem)
-    net.fc = nn.Linear(64, 400)
-    return net
-
-
 @pytest.fixture
-def thin(monkeypatch):
-    monkeypatch.setattr(model_module, "r3d_18", thin_backbone)
+def small(monkeypatch):
+    monkeypatch.setattr(model_module, "r3d_18", thin.thin_r3d_18)
 
 
 def build(clip_len, *, lean, seed=0, **options):
@@ -91,7 +79,7 @@ def test_one_convolution_is_the_same_to_the_last_bit(num_frames, stride):
 @pytest.mark.parametrize("se_init", ["default", "identity"])
 @pytest.mark.parametrize("se", PLACES)
 @pytest.mark.parametrize("clip_len", range(1, 33))
-def test_logits_and_gradients_are_those_of_the_whole_model(thin, clip_len, se, se_init):
+def test_logits_and_gradients_are_those_of_the_whole_model(small, clip_len, se, se_init):
     whole, lean = models = [
         build(clip_len, lean=lean, se=se, se_init=se_init) for lean in (False, True)
     ]
@@ -112,7 +100,7 @@ def distance(right, found):
 
 
 @pytest.mark.parametrize("clip_len", [1, 2, 3, 4, 8, 9])
-def test_no_slice_is_idle_and_none_that_acts_is_missing(thin, clip_len):
+def test_no_slice_is_idle_and_none_that_acts_is_missing(small, clip_len):
     whole, lean = (build(clip_len, lean=lean) for lean in (False, True))
     for model in (whole, lean):
         model(clips(clip_len)).square().sum().backward()
@@ -125,7 +113,7 @@ def test_no_slice_is_idle_and_none_that_acts_is_missing(thin, clip_len):
 
 
 @pytest.mark.parametrize(("clip_len", "number"), [(1, 17), (2, 12), (4, 8), (8, 4), (9, 0)])
-def test_as_many_convolutions_are_cut_as_the_frames_say(thin, clip_len, number):
+def test_as_many_convolutions_are_cut_as_the_frames_say(small, clip_len, number):
     assert len(cut(build(clip_len, lean=True))) == number
 
 
@@ -161,7 +149,7 @@ def test_other_backbones_can_be_lean(monkeypatch, make):
     torch.testing.assert_close(lean(clips(4)), whole(clips(4)))
 
 
-def test_it_is_left_as_every_model_begins(thin):
+def test_it_is_left_as_every_model_begins(small):
     lean = build(4, lean=True)
     assert all(module.training for module in lean.modules())
     assert all(p.requires_grad and p.is_leaf for p in lean.parameters())
@@ -188,7 +176,7 @@ def test_pretrained_weights_come_in_by_their_acting_slices(tmp_path):
 
 @pytest.mark.parametrize("se", PLACES)
 @pytest.mark.parametrize("clip_len", [1, 2, 3, 4, 8, 16])
-def test_there_and_back_it_stays_the_same_function(thin, se, clip_len):
+def test_there_and_back_it_stays_the_same_function(small, se, clip_len):
     whole = build(clip_len, lean=False, se=se).eval()
     lean = whole.adapted(lean=True)
     back = lean.adapted(lean=False)
@@ -202,7 +190,7 @@ def test_there_and_back_it_stays_the_same_function(thin, se, clip_len):
         assert tensor.count_nonzero() == lean.state_dict()[name].count_nonzero(), name
 
 
-def test_a_copy_is_independent_and_alike(thin):
+def test_a_copy_is_independent_and_alike(small):
     lean = build(4, lean=True).double().eval()
     other = lean.adapted(dropout=0.5)
     assert other.dropout.p == 0.5
@@ -213,14 +201,14 @@ def test_a_copy_is_independent_and_alike(thin):
     assert other.classifier.weight.any()
 
 
-def test_a_whole_model_is_cut_for_another_length(thin):
+def test_a_whole_model_is_cut_for_another_length(small):
     whole = build(16, lean=False).eval()
     assert torch.equal(whole.adapted(clip_len=4)(clips(4)), whole(clips(4)[:, [0] * 16])) is False
     lean = whole.adapted(clip_len=4, lean=True)
     torch.testing.assert_close(lean(clips(4)), whole.adapted(clip_len=4)(clips(4)))
 
 
-def test_what_is_not_there_is_not_made_up(thin):
+def test_what_is_not_there_is_not_made_up(small):
     lean = build(4, lean=True)
     for longer in (5, 16):
         with pytest.raises(ValueError, match=rf"4 frames lacks.*{longer} frames need.*lean=False"):
@@ -232,12 +220,12 @@ def test_what_is_not_there_is_not_made_up(thin):
     assert whole(clips(16)).shape == (3, 7)
 
 
-def test_only_what_no_weight_depends_on_can_be_changed(thin):
+def test_only_what_no_weight_depends_on_can_be_changed(small):
     with pytest.raises(ValueError, match=r"only clip_len, dropout and lean.*\['reduction'\]"):
         build(4, lean=True).adapted(reduction=8)
 
 
-def test_a_changed_clip_len_is_no_silent_difference(thin):
+def test_a_changed_clip_len_is_no_silent_difference(small):
     lean, whole = build(4, lean=True).eval(), build(4, lean=False).eval()
     assert torch.equal(lean(clips(8)), lean(clips(8)[:, [1, 3, 5, 7]]))  # sampled, as ever
     lean.clip_len = whole.clip_len = 8
@@ -260,7 +248,7 @@ class Noise(torch.utils.data.Dataset):
 
 
 @pytest.fixture
-def run(thin, tmp_path):
+def run(small, tmp_path):
     """A lean run of two epochs, stopped after one."""
 
     def stop(_record):
@@ -298,7 +286,7 @@ def test_a_lean_checkpoint_begins_another_length_only_on_request(run):
     assert model(clips(16)).shape == (3, 2)
 
 
-def test_a_checkpoint_of_version_1_loads_and_goes_on(thin, tmp_path):
+def test_a_checkpoint_of_version_1_loads_and_goes_on(small, tmp_path):
     config = TrainConfig(epochs=1, batch_size=2, progress=False)
     run = Trainer(build(4, lean=False), config, tmp_path / "run")
     run.fit(Noise(), Noise())
