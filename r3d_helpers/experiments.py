@@ -128,6 +128,7 @@ def train(
         "clip_len": recipe.clip_len,
         "size": recipe.size,
         "classes": sorted({clip.label for clip in clips}),
+        "in_memory": True,
     }
     views = _views(recipe.sampling)
     train_set = datasets.ClipDataset(
@@ -147,6 +148,7 @@ def train(
             se=None if recipe.se == "none" else recipe.se,
             se_init=recipe.se_init,
             dropout=recipe.dropout,
+            lean=True,  # the same training but for rounding, in less time
         )
         config = TrainConfig(
             epochs=recipe.epochs,
