@@ -379,8 +379,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     one_step = {"clip_len": 4, "size": 32, "batch_size": 16, "steps": 10, "rounds": 5}
     add = command(
         *(recipe,),
-        **{"seeds": 5, "target": 0.9, "clip_len": 4, "size": 24, "epochs": 8, "batch_size": 16},
-        **{"lr": 6e-4, "plain_size": 32, "plain_epochs": 25},
+        **{"seeds": 5, "target": 0.9, "clip_len": 4, "size": 24, "epochs": 6, "batch_size": 16},
+        **{"lr": 4e-4, "plain_size": 32, "plain_epochs": 25},
     )
     add.add_argument("--root", type=Path, default=SAMPLES, help="(the samples)")
     command(step, **one_step).add_argument("--compile", action="store_true", help="on a CPU too")
