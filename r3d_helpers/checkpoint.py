@@ -62,7 +62,7 @@ def load(
         path: a run's ``best.safetensors``, or the folder of a run or of `export.hub`.
         classes: None keeps the head. Other label names rebuild it: a label that both sets know
             keeps its weights, the others start at random.
-        changes: another ``clip_len`` or ``dropout``, which no weight depends on.
+        changes: another ``clip_len``, ``dropout`` or ``lean``, see `R3DEmotion.adapted`.
 
     Returns:
         The model in evaluation mode, and what was saved beside it: ``classes`` (names in the
@@ -72,7 +72,7 @@ def load(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not such a checkpoint.
+        ValueError: not such a checkpoint, or changes that it cannot follow.
     """
     path = Path(path)
     if path.is_dir():
@@ -81,13 +81,13 @@ def load(
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     tensors, meta = read(path)
-    if unknown := changes.keys() - {"clip_len", "dropout"}:
-        raise ValueError(f"only clip_len and dropout can be changed, got {sorted(unknown)}")
-    model = R3DEmotion(**{**meta["model"], **changes})
+    model = R3DEmotion(**meta["model"])
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(f"{path}: no trained model; load best.safetensors of a run") from error
+    if changes:
+        model = model.adapted(**changes)
     if classes is not None:
         _rebuild_head(model, meta["classes"] or [], list(classes))
     return model.eval(), {"crop": None, **meta}

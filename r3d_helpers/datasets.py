@@ -225,6 +225,36 @@ class Reader(Protocol):
         """Frames as `video.read` gives them: uint8 RGB ``[T, C, H, W]``."""
 
 
+class InMemory:
+    """A reader that decodes each file once, and keeps its frames: ``T * 3 * H * W`` bytes a clip.
+
+    For small clips that are read again in every epoch. Processes do not share what they keep, and
+    a file that changes later is not noticed.
+
+    Args:
+        reader: how to decode.
+    """
+
+    def __init__(self, reader: Reader = video) -> None:
+        self._read = reader.read
+        self.settings = getattr(reader, "settings", None)
+        self.frames: dict[tuple, Tensor] = {}
+
+    def read(
+        self,
+        path: str | os.PathLike,
+        indices: Sequence[int] | Callable[[int], Sequence[int]] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Return frames as the reader does: uint8 ``[T, C, H, W]``, a copy."""
+        if (key := (str(path), size)) not in self.frames:
+            self.frames[key] = self._read(path, size=size)
+        frames = self.frames[key]
+        if indices is None:
+            return frames.clone()
+        return frames[video.listed(path, indices, len(frames))]
+
+
 class ClipDataset(Dataset):
     """Clips as a model wants them: decoded, sampled, augmented and normalised.
 
@@ -240,7 +270,7 @@ class ClipDataset(Dataset):
         classes: the label names in order; None takes those of ``clips``, sorted. Give the
             training set's to the other sets.
         reader: what decodes a clip: anything with a function ``read`` like `video.read`, such as
-            a `FaceCrop` or a `ClipCache`.
+            `InMemory`, a `FaceCrop` or a `ClipCache`.
 
     Attributes:
         clips: the clips, as a list.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models.video import R3D_18_Weights, VideoResNet, r3d_18
 
 from . import sampler
@@ -70,11 +71,15 @@ class R3DEmotion(nn.Module):
         se_init: ``"default"`` or ``"identity"``, see `SqueezeExcitation3d`.
         reduction: see `SqueezeExcitation3d`.
         dropout: probability of dropping a feature before the linear layer.
+        lean: leave out the slices in time of each kernel that no frame can reach at this
+            ``clip_len``. It is the same function of the video with fewer parameters: 12.9 instead
+            of 33.3 million for 4 frames, 17.9 for 8, all of them from 9 on.
         weights: None: random. ``"KINETICS400_V1"``: torchvision's pretrained weights, from its
             download folder or the network. Or a path to a plain ``r3d_18`` state dict.
 
     Attributes:
-        backbone: torchvision's ``VideoResNet`` without its own ``fc``.
+        backbone: torchvision's ``VideoResNet`` without its own ``fc``. Of a lean model, it is
+            right for ``clip_len`` frames only; `features` sees to that.
         config: the arguments that rebuild this architecture, without the weights.
 
     Raises:
@@ -93,6 +98,7 @@ class R3DEmotion(nn.Module):
         se_init: str = "default",
         reduction: int = 16,
         dropout: float = 0.5,
+        lean: bool = False,
         weights: str | os.PathLike | None = None,
     ) -> None:
         super().__init__()
@@ -109,6 +115,7 @@ class R3DEmotion(nn.Module):
             "se_init": se_init,
             "reduction": reduction,
             "dropout": dropout,
+            "lean": lean,
         }
         self.clip_len = clip_len
         self.backbone = r3d_18()
@@ -116,6 +123,8 @@ class R3DEmotion(nn.Module):
         self.backbone.fc = nn.Identity()
         if weights is not None:  # before SE, so that every key has its place
             _load(self.backbone, weights)
+        if lean:
+            _drop_idle_slices(self.backbone, clip_len)
         if se is not None:
             _add_se(self.backbone, se, reduction, se_init)
         self.dropout = nn.Dropout(dropout)
@@ -131,10 +140,15 @@ class R3DEmotion(nn.Module):
             ``[B, 512]``, float; time and space have been averaged away.
 
         Raises:
-            ValueError: ``video`` has another shape.
+            ValueError: ``video`` has another shape; or ``clip_len`` of a lean model was changed.
         """
         if video.ndim != 5 or video.shape[2] != 3 or video.shape[1] < 1:
             raise ValueError(f"expected a video [B, T, C=3, H, W], got {list(video.shape)}")
+        if self.config["lean"] and self.clip_len != (made_for := self.config["clip_len"]):
+            raise ValueError(
+                f"this lean model has what {made_for} frames need and cannot see {self.clip_len}: "
+                "see R3DEmotion.adapted"
+            )
         num_frames = video.shape[1]
         if num_frames != self.clip_len:
             video = video[:, sampler.uniform(num_frames, self.clip_len)]
@@ -144,6 +158,39 @@ class R3DEmotion(nn.Module):
     def forward(self, video: Tensor) -> Tensor:
         """``[B, T, C, H, W]`` as for `features`, to logits ``[B, K]``."""
         return self.classifier(self.dropout(self.features(video)))
+
+    @torch.no_grad()
+    def adapted(self, **changes: float) -> "R3DEmotion":
+        """A copy with another ``clip_len``, ``dropout`` or ``lean``, which no weight depends on.
+
+        To a lean copy each kernel passes on the slices that act there. A copy with ``lean=False``
+        has zeros for those that a lean model left out: at the old ``clip_len`` it is the same
+        function, at a longer one these slices are still to be learnt.
+
+        Raises:
+            ValueError: another change; or the copy should be lean and needs slices that are not
+                there.
+        """
+        if unknown := changes.keys() - {"clip_len", "dropout", "lean"}:
+            raise ValueError(
+                f"only clip_len, dropout and lean can be changed, got {sorted(unknown)}"
+            )
+        other = R3DEmotion(**{**self.config, **changes})
+        state = self.state_dict()
+        for name, conv in other.named_modules():
+            if isinstance(conv, nn.Conv3d):
+                own = self.get_submodule(name)
+                before = conv.padding[0] - own.padding[0]  # so many to add; below 0, to cut
+                after = conv.kernel_size[0] - own.kernel_size[0] - before
+                if other.config["lean"] and max(before, after) > 0:
+                    raise ValueError(
+                        f"a lean model for {self.clip_len} frames lacks kernel slices that "
+                        f"{other.clip_len} frames need: with lean=False they begin as zeros"
+                    )
+                weight = state[f"{name}.weight"]
+                state[f"{name}.weight"] = F.pad(weight, (0, 0, 0, 0, before, after))
+        other.to(self.classifier.weight).load_state_dict(state)
+        return other.train(self.training)
 
 
 def _add_se(backbone: VideoResNet, se: str, reduction: int, init: str) -> None:
@@ -158,6 +205,39 @@ def _add_se(backbone: VideoResNet, se: str, reduction: int, init: str) -> None:
             else:
                 last.append(gate)  # after the last batch norm, before the addition
         setattr(backbone, name, nn.Sequential(*blocks))
+
+
+@torch.no_grad()
+def _drop_idle_slices(backbone: VideoResNet, clip_len: int) -> None:
+    """Cut from every kernel the slices in time that only ever meet padding.
+
+    Four frames have become one when they reach ``layer4``. Of a 3x3x3 kernel padded by one, that
+    frame meets the slice in the middle; the slices before and after it multiply zeros, and their
+    gradient is zero. Without them, and with as much less padding, the convolution is the same
+    function, but for the order in which a library may add.
+    """
+
+    def cut(conv: nn.Conv3d, inputs: tuple[Tensor]) -> None:
+        """Before its forward pass, so that what arrives at the next one is right."""
+        first, end = _acting_slices(conv, inputs[0].shape[2])
+        conv.weight = nn.Parameter(conv.weight[:, :, first:end].clone())
+        conv.kernel_size = (end - first, *conv.kernel_size[1:])
+        conv.padding = (conv.padding[0] - first, *conv.padding[1:])
+
+    convs = [module for module in backbone.modules() if isinstance(module, nn.Conv3d)]
+    handles = [conv.register_forward_pre_hook(cut) for conv in convs]
+    backbone.eval()(torch.zeros(1, 3, clip_len, 1, 1))
+    backbone.train()
+    for handle in handles:
+        handle.remove()
+
+
+def _acting_slices(conv: nn.Conv3d, num_frames: int) -> tuple[int, int]:
+    """The slices in time, from the first to before the end, that meet one of ``num_frames``."""
+    size, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
+    starts = range(-padding, num_frames + padding - size + 1, stride)
+    acting = [i for i in range(size) if any(0 <= start + i < num_frames for start in starts)]
+    return acting[0], acting[-1] + 1
 
 
 def _load(backbone: VideoResNet, weights: str | os.PathLike) -> None:

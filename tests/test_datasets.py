@@ -416,6 +416,49 @@ def test_a_cache_changes_no_item(tmp_path, crop):
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 2
 
 
+@pytest.mark.parametrize("crop", [None, FaceCrop()])
+def test_memory_changes_no_item_and_decodes_once(monkeypatch, crop):
+    clips = films("h264.mp4", "rotated.mov", "h264.mp4")
+    reader = crop or video
+    items = list(datasets.ClipDataset(clips, clip_len=5, size=24, reader=reader))
+    kept = datasets.ClipDataset(clips, clip_len=5, size=24, reader=datasets.InMemory(reader))
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(kept, items, strict=True))
+    assert kept.crop == (None if crop is None else crop.settings)
+    monkeypatch.setattr(video, "opened", None)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(kept, items, strict=True))
+
+
+@pytest.mark.parametrize("size", [None, (24, 32)])
+@pytest.mark.parametrize("indices", [None, [2, 0, 0], lambda n: [n - 1]])
+def test_what_is_kept_in_memory_is_what_is_read(indices, size):
+    calls = []
+
+    class Reader:
+        def read(self, *args, **options):
+            calls.append(args)
+            return video.read(*args, **options)
+
+    memory, path = datasets.InMemory(Reader()), DATA / "h264.mp4"
+    right = video.read(path, indices, size)
+    for _ in range(2):
+        found = memory.read(path, indices, size)
+        assert found.shape == right.shape
+        assert (found.int() - right).abs().max() <= 1
+        found.zero_()
+    memory.read(path, indices, (8, 8))
+    assert len(calls) == 2
+
+
+def test_a_video_in_memory_has_no_other_frames_than_it_has(tmp_path):
+    memory, path = datasets.InMemory(), DATA / "h264.mp4"
+    with pytest.raises(IndexError, match="no frame 99"):
+        memory.read(path, [99])
+    with pytest.raises(video.VideoError):
+        memory.read(tmp_path / "gone.mp4")
+    assert len(memory.frames) == 1
+    assert torch.equal(pickle.loads(pickle.dumps(memory)).read(path), video.read(path))
+
+
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_crop_shows_the_face(tmp_path, cached):
     crop = FaceCrop()
@@ -428,7 +471,8 @@ def test_a_crop_shows_the_face(tmp_path, cached):
     assert not torch.equal(expected, video.read(clip.path, sampler.uniform(20, 5), (24, 24)))
 
 
-def test_the_sampler_and_the_transform_run_anew_though_the_clip_is_cached(tmp_path):
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_the_sampler_and_the_transform_run_anew_though_the_clip_is_kept(tmp_path, in_memory):
     asked, changed = [], []
 
     def sample(num_frames, clip_len):
@@ -440,7 +484,8 @@ def test_the_sampler_and_the_transform_run_anew_though_the_clip_is_cached(tmp_pa
         return frames.zero_()
 
     clips = films("h264.mp4")
-    dataset = datasets.ClipDataset(clips, 2, 24, sample, transform, reader=ClipCache(tmp_path))
+    reader = datasets.InMemory() if in_memory else ClipCache(tmp_path)
+    dataset = datasets.ClipDataset(clips, 2, 24, sample, transform, reader=reader)
     whole = video.read(clips[0].path, size=(24, 24))
     for turn in (1, 2, 3):
         dataset[0]

@@ -306,6 +306,7 @@ def test_the_gates_are_compared_on_people_never_seen(tmp_path, monkeypatch):
     assert seen["fit"].isdisjoint(seen["test"])
     assert len(seen["fit"] | seen["test"]) == 4
     assert (seen["model"]["se"], seen["model"]["se_init"]) == ("residual", "identity")
+    assert seen["model"]["lean"]
     assert 0 <= float(row["test_uar"]) <= 1
     scores = ["val_uar", "test_uar", "test_war", "views_uar", "train_loss"]
     assert list(row) == ["se", "se_init", "seed", *scores]

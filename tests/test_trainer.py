@@ -1063,7 +1063,7 @@ def test_only_what_no_weight_depends_on_can_be_changed(begin):
     run = begin(epochs=1)
     run.fit(Clips(), VAL)
     assert checkpoint.load(run.best, clip_len=8)[0].clip_len == 8
-    with pytest.raises(ValueError, match=r"only clip_len and dropout can be changed.*reduction"):
+    with pytest.raises(ValueError, match=r"only clip_len, dropout and lean can be.*reduction"):
         checkpoint.load(run.best, reduction=4)
 
 

@@ -120,6 +120,7 @@ def train(
             se=None if recipe.se == "none" else recipe.se,
             se_init=recipe.se_init,
             dropout=recipe.dropout,
+            lean=True,  # the same training but for rounding, in less time
         )
         config = TrainConfig(
             epochs=recipe.epochs,
