@@ -22,6 +22,7 @@ _SUBMODULES = (
     "explain",
     "export",
     "faces",
+    "guards",
     "model",
     "sampler",
     "trainer",
