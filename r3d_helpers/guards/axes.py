@@ -8,12 +8,14 @@ for: somebody wrote `view` where `permute` was meant.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from .bench import Bench, Layer, Listener
 from .findings import Finding
+from .frames import KEEP_TIME
 
 GUARD = "axes"
 FAR = 0.3  # of an axis' length: two positions that differ by less may be one, blurred by pooling
@@ -29,9 +31,12 @@ def axes(bench: Bench) -> Iterator[Finding]:
     for parameter in bench.model.parameters():  # frozen ones are layers as well
         if parameter.is_floating_point():
             parameter.requires_grad_(True)
-    video = bench.clips[:1].clone().requires_grad_()
-    listener = _Sources(bench, video)
-    bench.run(video, grad=True, listener=listener)
+    try:  # of one clip, so that its frames are not taken for those of others
+        listener = _Sources(bench, bench.clips[:1])
+        bench.run(listener.video, grad=True, listener=listener)
+    except Exception:  # the guard of the batch tells
+        listener = _Sources(bench, bench.clips)
+        bench.run(listener.video, grad=True, listener=listener)
     yield from listener.findings
 
 
@@ -44,9 +49,11 @@ class _Sources(Listener):
 
     def __init__(self, bench: Bench, video: Tensor) -> None:
         super().__init__()
-        self.bench, self.video = bench, video
-        self.sources = [video]
-        self.channel = {id(video): bench.colour}  # of each source
+        self.bench, self.video = bench, video.clone().requires_grad_()
+        self.sources = [self.video]
+        self.channel = {id(self.video): bench.colour}  # of each source
+        self.averaged: set[int] = set()  # sources from which time has been averaged away
+        self.now_averaged = False  # what the present layer is given
         self.findings: list[Finding] = []
 
     def compute(self, func: Callable, args: tuple, kwargs: dict) -> object:
@@ -65,15 +72,35 @@ class _Sources(Listener):
     def given(self, layer: Layer) -> None:
         if not (layer.x.requires_grad and layer.x.numel()):
             return
+        alike, averaged = [], []
         for source in list(self.sources):
             raw = source is self.video
-            seen = _Seen(layer, source, self.channel[id(source)], in_full=raw)
+            time = self.bench.time if raw else None
+            seen = _Seen(layer, source, self.channel[id(source)], time)
             if not seen.found:
                 continue
+            alike.append(seen.alike(layer.time))
+            averaged.append(id(source) in self.averaged or seen.averages())
             if message := (raw and _of_video(seen, self.bench.time)) or _of_any(seen, raw):
-                where = self.bench.where(*layer.weights) or layer.kind
-                self.findings.append(Finding(GUARD, where, message, REMEDY, "01"))
+                self._find(GUARD, layer, message, REMEDY, "01")
                 self.sources = [s for s in self.sources if s is not source]  # once is enough
+        self.now_averaged = bool(averaged) and all(averaged)
+        if self.now_averaged and layer.time is not None and layer.x.shape[layer.time] == 1:
+            message = (
+                "works along time, and time has been averaged away before it: there is one step, "
+                "and its neighbours are padding."
+            )
+            self._find("time", layer, message, KEEP_TIME, "03")
+        if alike and all(alike) and self.bench.num_frames > 1:
+            message = (
+                "works along time, and what it gets at every step comes from the same place: "
+                "repeating brings no news."
+            )
+            self._find("time", layer, message, KEEP_TIME, "03")
+
+    def _find(self, guard: str, layer: Layer, message: str, remedy: str, lesson: str) -> None:
+        where = self.bench.where(*layer.weights) or layer.kind
+        self.findings.append(Finding(guard, where, message, remedy, lesson))
 
     def returned(self, layer: Layer, output: object) -> object:
         if not any(weight.requires_grad for weight in layer.weights):
@@ -87,6 +114,8 @@ class _Sources(Listener):
 
     def _cut(self, output: Tensor, channel: int) -> Tensor:
         leaf = output.detach().requires_grad_()
+        if self.now_averaged:
+            self.averaged.add(id(leaf))
         self.sources.append(leaf)
         self.channel[id(leaf)] = channel
         return leaf * 1  # so that the model may change it in place
@@ -102,7 +131,9 @@ class _Seen:
             average, and for the channel the one it comes from, or None if it comes from several.
     """
 
-    def __init__(self, layer: Layer, source: Tensor, channel: int, in_full: bool) -> None:
+    def __init__(self, layer: Layer, source: Tensor, channel: int, time: int | None) -> None:
+        self.raw, self.time = time is not None, time
+        self.reach = dict.fromkeys(range(source.ndim), 0)  # indices that one number comes from
         self.layer, self.source, self.channel = layer, source, channel
         self.lines: dict[int, list[tuple[int, list[float | None]]]] = {}
         x = layer.x
@@ -111,12 +142,14 @@ class _Seen:
         for axis in range(x.ndim) if self.found else ():
             self.lines[axis] = []
             size = x.shape[axis]
-            some = {0, 1, size // 2, size - 1} & {*range(size)} if size > 1 else ()
-            every = in_full and axis in layer.sliding and size <= 32
-            for index in range(size) if every else sorted(some):
+            every = self.raw and axis in layer.places and size <= 32
+            for index in range(size) if every else _spread(size):
                 at = (*start[:axis], index, *start[axis + 1 :])
                 if (origin := self.origin(at)) is not None:
                     self.lines[axis].append((index, origin))
+                if not every and len(self.lines[axis]) == 4:
+                    break
+            self.lines[axis].sort(key=lambda line: line[0])
 
     def _alive(self) -> tuple[int, ...] | None:
         """A number near the middle that comes from the source; not all do, behind a ReLU."""
@@ -143,6 +176,8 @@ class _Seen:
         weight = grad[at].abs().double()
         origin: list[float | None] = []
         for axis, (size, index) in enumerate(zip(source.shape, at, strict=True)):
+            found = torch.zeros(size, dtype=torch.bool, device=index.device)
+            self.reach[axis] = max(self.reach[axis], int(found.index_fill(0, index, True).sum()))
             if axis == self.channel:
                 share = weight.new_zeros(size).index_add_(0, index, weight)
                 top = share.topk(min(2, size)).values
@@ -156,11 +191,35 @@ class _Seen:
         """Whether the origin's entry ``what`` changes along an axis of what the layer gets."""
         values = [origin[what] for _, origin in self.lines[along] if origin[what] is not None]
         far = 0 if what == self.channel else FAR * (self.source.shape[what] - 1)
+        if self.raw:  # nothing has pooled it yet
+            far = min(far, 0.9)
         return bool(values) and max(values) - min(values) > far
+
+    def alike(self, along: int | None) -> bool:
+        """Whether all numbers along an axis come from the same place."""
+        if along is None or len(self.lines[along]) < 2:
+            return False
+        (_, first), *others = self.lines[along]
+        pairs = [pair for _, other in others for pair in zip(first, other, strict=True)]
+        return all(a == b if None in (a, b) else abs(a - b) < 1e-3 for a, b in pairs)
+
+    def averages(self) -> bool:
+        """Whether a number is an average over three or more steps of time, and only one is left."""
+        x, first = self.layer.x, self.layer.feature + 1
+        if not (self.layer.kind == "conv3d" and x.shape[first] == 1):
+            return False
+        time = self.time if self.raw else 2
+        return self.source.ndim == 5 and 3 <= self.source.shape[time] == self.reach[time]
 
     def goes_back(self, what: int, along: int) -> bool:
         values = [origin[what] for _, origin in self.lines[along]]
-        return any(b < a - 0.25 for a, b in zip(values, values[1:], strict=False))
+        return any(b < a - 0.25 for a, b in pairwise(values))
+
+
+def _spread(size: int) -> list[int]:
+    """Some indices of an axis: both ends and the middle first, neighbours too."""
+    wanted = (0, size - 1, size // 2, 1, size // 4, 3 * size // 4, size - 2, size // 3)
+    return list(dict.fromkeys(index for index in wanted if 0 <= index < size)) if size > 1 else []
 
 
 def _of_video(seen: _Seen, time: int) -> str:
@@ -173,8 +232,8 @@ def _of_video(seen: _Seen, time: int) -> str:
                 "slides along the colours of the video as if they were moments or places: the "
                 "axes of time and colour are not where this layer takes them to be."
             )
-        if seen.changes(time, axis) and seen.goes_back(time, axis):
-            return "gets the frames in another order than that of the video."
+    if any(seen.changes(time, axis) and seen.goes_back(time, axis) for axis in layer.places):
+        return "gets the frames in another order than that of the video."
     rest = [a for a in range(layer.x.ndim) if a != layer.feature]
     if (
         seen.changes(time, layer.feature)
@@ -183,6 +242,8 @@ def _of_video(seen: _Seen, time: int) -> str:
     ):
         return "reads time as colour: it gets one colour of several frames where one frame belongs."
     along = {what: [a for a in layer.sliding if seen.changes(what, a)] for what in (height, width)}
+    if any(len(axes) > 1 for axes in along.values()):
+        return "slides along height or width in two directions: it has been merged with time."
     if along[height] and along[width] and max(along[width]) < min(along[height]):
         return "gets pictures whose height and width have changed places."
     return ""

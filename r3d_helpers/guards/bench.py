@@ -3,13 +3,14 @@
 import random
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 
@@ -24,8 +25,8 @@ class Bench:
 
     Attributes:
         time, colour: which axis of ``video`` is which.
-        clips: made-up clips with the range of ``video``, two or three of them. Every frame, colour
-            and clip has its own brightness, so that whatever is confused makes a difference.
+        clips: two made-up clips with the range of ``video``. Every frame, colour and clip has its
+            own brightness, so that whatever is confused makes a difference.
         others: as ``clips``, and other ones.
         names: of the parameters and buffers, by ``id``.
     """
@@ -35,20 +36,20 @@ class Bench:
         self.time, self.colour = layout.index("T"), layout.index("C")
         self.clips, self.others = self.made_up(1), self.made_up(2)
         tensors = [*model.named_parameters(), *model.named_buffers()]
-        self.may_wake, self.changes_video = True, False
+        self.changes_video = False
         self.names = {id(tensor): name for name, tensor in tensors}
 
     @property
     def num_frames(self) -> int:
+        """``T`` of the video."""
         return self.video.shape[self.time]
 
     def made_up(self, number: int) -> Tensor:
-        """Clips with the range of the video; each ``number`` gives other ones."""
+        """Two clips with the range of the video; each ``number`` gives other ones."""
         video = self.video if self.video.is_floating_point() else self.video.float()
-        clips = min(max(len(video), 2), 3)
         random_ = torch.Generator().manual_seed(self.seed * 1000 + number)
-        noise = torch.rand((clips, *video.shape[1:]), generator=random_)
-        level = torch.rand((clips, *video.shape[1:3], 1, 1), generator=random_)
+        noise = torch.rand((2, *video.shape[1:]), generator=random_)
+        level = torch.rand((2, *video.shape[1:3], 1, 1), generator=random_)
         low, high = video.detach().cpu().aminmax()
         if not (low.isfinite() and high.isfinite() and low < high):
             low, high = torch.tensor(-2.0), torch.tensor(2.0)
@@ -103,7 +104,7 @@ class Bench:
         self.found = _Found(self.model)
         devices = {t.device.index for t in self.model.parameters() if t.is_cuda}
         fast = torch.backends.mha.get_fastpath_enabled()
-        states = random.getstate(), np.random.get_state()
+        states = random.getstate(), np.random.get_state()  # noqa: NPY002
         torch.backends.mha.set_fastpath_enabled(False)  # it computes without telling a listener
         try:
             with torch.random.fork_rng(sorted(devices)):
@@ -111,15 +112,16 @@ class Bench:
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)
             random.setstate(states[0])
-            np.random.set_state(states[1])
+            np.random.set_state(states[1])  # noqa: NPY002
             self.found.restore()
 
     @contextmanager
     def awake(self, number: int = 0) -> Iterator[None]:
-        """Move every trainable weight a little: a start at zero hides what lies behind it."""
-        if not self.may_wake:
-            yield
-            return
+        """Move every trainable weight a little, and let batch norms see some clips.
+
+        A start at zero hides what lies behind it, and in a network without statistics hardly
+        anything of the video reaches the answer.
+        """
         random_ = torch.Generator().manual_seed(self.seed * 1000 + number)
         for parameter in self.trainable().values():
             if parameter.is_floating_point():
@@ -129,11 +131,20 @@ class Bench:
                 noise = torch.randn(parameter.shape, generator=random_) * step
                 parameter.data.add_(noise.to(parameter))
         try:
+            with suppress(Exception):  # the statistics may need more than this video has
+                self.run(self.clips, train=True, listener=_Statistics())
+                self.found.settle()
+            finite = False
+            with suppress(Exception):
+                finite = all(bool(part.isfinite().all()) for part in self.run(self.clips))
+            if not finite:
+                self.found.restore()  # as it was, then
             yield
         finally:
             self.found.restore()
 
     def trainable(self) -> dict[str, nn.Parameter]:
+        """The parameters that are not frozen, by name."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     def where(self, *tensors: Tensor) -> str:
@@ -161,6 +172,21 @@ class Layer:
     feature: int
     sliding: tuple[int, ...]
     weights: list[Tensor]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The axes of time and space, also where a kernel is too small to slide."""
+        if self.kind.startswith("conv"):
+            return tuple(range(self.feature + 1, self.x.ndim))
+        return self.sliding
+
+    @property
+    def time(self) -> int | None:
+        """The axis along which this kind of layer can only mean time, or tokens."""
+        if not self.kind.startswith("conv"):
+            return self.sliding[0] if self.sliding else None
+        along = self.kind.endswith(("3d", "1d")) and self.x.shape[self.feature] > 1
+        return self.feature + 1 if along and self.feature + 1 in self.sliding else None
 
 
 class Listener(TorchFunctionMode):
@@ -191,6 +217,16 @@ class Listener(TorchFunctionMode):
         return self.returned(layer, self.compute(func, args, kwargs))
 
     def compute(self, func: Callable, args: tuple, kwargs: dict) -> object:
+        """Do what the model asks for."""
+        return func(*args, **kwargs)
+
+
+class _Statistics(Listener):
+    """Lets a batch norm take over the statistics of one batch as they are."""
+
+    def compute(self, func: Callable, args: tuple, kwargs: dict) -> object:
+        if func is F.batch_norm and kwargs.get("training"):
+            kwargs = {**kwargs, "momentum": 1.0}
         return func(*args, **kwargs)
 
 
@@ -228,6 +264,7 @@ class _Found:
         self.parameters = {id(p) for p in model.parameters()}
         self.objects, self.tensors = [], []
         self._visit(model, set())
+        self.settled: list[Tensor] = []
 
     def _visit(self, thing: object, seen: set[int]) -> None:
         if id(thing) in seen:
@@ -261,6 +298,10 @@ class _Found:
             ):
                 self._visit(part, seen)
 
+    def settle(self) -> None:
+        """From now on tidy up to the present values, until everything is restored."""
+        self.settled = [tensor.detach().clone() for tensor, *_ in self.tensors]
+
     def tidy(self) -> None:
         """What a forward pass may have changed: attributes, and all tensors but the weights."""
         for thing, kept in self.objects:
@@ -269,11 +310,14 @@ class _Found:
                 thing.update(kept)
             else:
                 thing[:] = kept
-        for tensor, kept, _, _ in self.tensors:
+        for number, (tensor, kept, *_) in enumerate(self.tensors):
+            if self.settled:
+                kept = self.settled[number]
             if id(tensor) not in self.parameters and not tensor.equal(kept):
                 tensor.data.copy_(kept)
 
     def restore(self) -> None:
+        self.settled = []
         self.tidy()
         for tensor, kept, requires_grad, grad in self.tensors:
             if not tensor.equal(kept):
@@ -297,4 +341,4 @@ def _tensors(thing: object, floating: bool = True) -> Iterator[Tensor]:
 def _seed(seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - models may still use it

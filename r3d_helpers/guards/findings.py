@@ -42,6 +42,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
+        """Whether nothing was found."""
         return not self.findings
 
     def __str__(self) -> str:

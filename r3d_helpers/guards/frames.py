@@ -1,6 +1,7 @@
 """Guard of time: every part of the video has a say, and what works along time is given time."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -9,6 +10,9 @@ from .bench import Bench, Layer, Listener
 from .findings import Finding
 
 GUARD = "time"
+KEEP_TIME = (
+    "Give it one feature vector for each moment, before any average over time; or take it out."
+)
 SAME = 1e-5  # relative; sums in another order differ by less
 
 
@@ -69,8 +73,9 @@ def _uneven(seen: list[int], size: int, what: str) -> str:
     elif len(seen) == 1:
         fine = abs(head - tail) <= size / 2  # the middle one
     else:
-        steps = [b - a for a, b in zip(seen, seen[1:], strict=False)]
-        fine = max(steps) <= size / len(seen) + 1 and max(head, tail) < max(steps)
+        steps = [b - a for a, b in pairwise(seen)]
+        even = max(size / len(seen), (size - 1) / (len(seen) - 1))  # with both ends, or without
+        fine = max(steps) <= even + 1 and max(head, tail) < max(steps)
     return "" if fine else _ranges(lost)
 
 
@@ -89,32 +94,17 @@ class _Given(Listener):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers: list[tuple[tuple[int, ...], str, str, float]] = []
+        self.layers: list[tuple[tuple[int, ...], str, int, float]] = []  # weights, steps, a mark
         self.kept: list[Tensor] = []  # so that no two weights have the same id
 
     def given(self, layer: Layer) -> None:
-        if (axis := _time_axis(layer)) is None:
+        if (axis := layer.time) is None:
             return
         x = layer.x.detach().double()
-        steps = x.shape[axis]
-        state = ""
-        if steps == 1:
-            state = "one step"
-        elif float((x.amax(axis) - x.amin(axis)).max()) <= SAME * float(x.abs().max()):
-            state = "no change"
         weights = tuple(id(weight) for weight in layer.weights)
         self.kept += layer.weights
         mark = torch.linspace(0, 99, x.numel(), dtype=torch.double, device=x.device).cos()
-        self.layers.append((weights, layer.kind, state, float(x.flatten() @ mark)))
-
-
-def _time_axis(layer: Layer) -> int | None:
-    """The axis along which this kind of layer can only mean time, or tokens."""
-    if not layer.kind.startswith("conv"):
-        return layer.sliding[0] if layer.sliding else None
-    first = layer.feature + 1
-    of_time = layer.kind.endswith(("3d", "1d")) and layer.x.shape[layer.feature] > 1
-    return first if of_time and first in layer.sliding else None
+        self.layers.append((weights, layer.kind, x.shape[axis], float(x.flatten() @ mark)))
 
 
 def _without_time(bench: Bench) -> Iterator[Finding]:
@@ -129,20 +119,15 @@ def _without_time(bench: Bench) -> Iterator[Finding]:
         given.append(listener)
     told = set()
     for as_it_is, shuffled, other in zip(*(listener.layers for listener in given), strict=False):
-        weights, kind, state, mark = as_it_is
+        weights, kind, steps, mark = as_it_is
         where = bench.where(*(t for t in given[0].kept if id(t) in weights)) or kind
         again = sum(layer[0] == weights for layer in given[0].layers) > 1
         change, scale = abs(shuffled[3] - mark), abs(other[3] - mark)
         message = ""
-        if state == "one step" and kind in ("lstm", "gru", "rnn_tanh", "rnn_relu") and not again:
+        if steps == 1 and kind in ("lstm", "gru", "rnn_tanh", "rnn_relu") and not again:
             message = (
                 "works along time, and is given a single step: what it would carry from one step "
                 "to the next is never used."
-            )
-        elif state == "no change":
-            message = (
-                "works along time, and is given the same at every step, from a video whose frames "
-                "differ: repeating brings no news."
             )
         elif kind != "multi_head_attention_forward" and scale and change <= 10 * SAME * scale:
             message = (
@@ -151,11 +136,4 @@ def _without_time(bench: Bench) -> Iterator[Finding]:
             )
         if message and message not in told:  # what follows is told by the first
             told.add(message)
-            yield Finding(
-                GUARD,
-                where,
-                message,
-                "Give it one feature vector for each moment, before any average over time; or "
-                "take it out.",
-                "03",
-            )
+            yield Finding(GUARD, where, message, KEEP_TIME, "03")

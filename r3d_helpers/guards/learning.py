@@ -6,7 +6,7 @@ still zero in other draws, after some steps of training, and when all weights ar
 zero and all layers' outputs to values that no activation stops.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -37,8 +37,8 @@ def learning(bench: Bench) -> Iterator[Finding]:
     record = _Record(trainable)
     record.add(answer)
     for number in range(1, 5):  # of training, with other clips and other random paths
-        if not (record.missing() or record.zero() or record.slices()):
-            return
+        if not (record.missing() or record.zero()):
+            break
         record.step()
         clips = bench.made_up(10 + number)
         record.add(bench.run(clips, train=True, grad=True, seed=number))
@@ -63,18 +63,23 @@ def _zero(bench: Bench, record: "_Record", zero: set[str], used: "_Used") -> Ite
     """Tell zeros apart: which ones stay?"""
     lifted = _Record(record.trainable)  # as it starts, activations out of the way
     free = _Record(record.trainable)  # no start at zero either
+    onward = _Record(record.trainable)  # what later layers are given
     for number, sign in enumerate((1, -1) if zero else ()):
         lifted.add(bench.run(bench.clips, grad=True, seed=number, listener=_Lift(sign)))
     with bench.awake(1):
         for number, sign in enumerate((1, -1, 1, -1)):
-            free.add(bench.run(bench.others, grad=True, seed=number, listener=_Lift(sign)))
-    for name in sorted(zero & free.zero()):  # the bias of a layer that learns may be idle
-        if used.biases.get(name) in set(record.trainable) - zero:
-            zero.discard(name)
+            lift = _Lift(sign)
+            free.add(bench.run(bench.others, grad=True, seed=number, listener=lift), again=True)
+            onward.add(lift.given_)
+            if not (free.zero() or free.slices()):
+                break
+    ends = zero & free.zero() & onward.zero()  # where the way to the answer ends
+    ends = {n for n in ends if used.biases.get(n) not in set(record.trainable) - zero}  # a bias
+    # of a layer that learns may be idle
     by_chance = {n for n in zero - lifted.zero() if record.trainable[n].shape[:1].numel() < 8}
     stuck = zero - free.zero() - by_chance
     for name, first in (
-        (sorted(zero & free.zero()), "the answer does not depend on it, whatever its value"),
+        (sorted(ends), "the answer does not depend on it, whatever its value"),
         (sorted(stuck), "it starts where nothing can move it, and is still there after four steps"),
     ):
         if name:
@@ -92,8 +97,8 @@ def _zero(bench: Bench, record: "_Record", zero: set[str], used: "_Used") -> Ite
         yield Finding(
             GUARD,
             name,
-            f"{dead[name]} can never learn: the gradient there is exactly zero, whatever the weights. "
-            "Half a layer does not raise an error, it is only missing.",
+            f"{dead[name]} can never learn: the gradient there is exactly zero, whatever the "
+            "weights. Half a layer does not raise an error, it is only missing.",
             "Look for outputs that are cut off, inputs that are always zero, and layers that are "
             "given a single step or token.",
             "03",
@@ -164,8 +169,8 @@ class _Record:
         self.last: dict[str, Tensor | None] = {}
         self.infinite: set[str] = set()
 
-    def add(self, answer: list[Tensor]) -> None:
-        """Take the gradients of all parts of an answer, mixed at random."""
+    def add(self, answer: list[Tensor], again: bool = False) -> None:
+        """Take the gradients of all parts of an answer, mixed at random; more may be asked."""
         random_ = torch.Generator().manual_seed(0)
         loss = sum(
             (part * torch.randn(part.shape, generator=random_).to(part)).sum()
@@ -175,7 +180,7 @@ class _Record:
         if not isinstance(loss, Tensor):
             return
         weights = list(self.trainable.values())
-        grads = torch.autograd.grad(loss, weights, allow_unused=True)
+        grads = torch.autograd.grad(loss, weights, retain_graph=again, allow_unused=True)
         self.last = dict(zip(self.trainable, grads, strict=True))
         for name, grad in self.last.items():
             if grad is None:
@@ -189,7 +194,9 @@ class _Record:
         return [name for name in self.trainable if name not in self.ever]
 
     def zero(self) -> set[str]:
-        return {name for name in self.trainable if not (name in self.ever and self.ever[name].any())}
+        return {
+            name for name in self.trainable if not (name in self.ever and self.ever[name].any())
+        }
 
     def slices(self) -> dict[str, str]:
         """Rows and columns of matrices, and of kernels, in which no gradient has ever been.
@@ -202,7 +209,7 @@ class _Record:
                 continue
             for axis, what in ((0, "outputs"), (1, "inputs")):
                 idle = ~there.any([a for a in range(there.ndim) if a != axis])
-                if idle.any():
+                if idle.sum() * 32 >= len(idle) and idle.any():
                     found[name] = f"a part ({int(idle.sum())} of its {len(idle)} {what})"
         return found
 
@@ -241,14 +248,26 @@ class _Used(Listener):
 
 
 class _Lift(Listener):
-    """Moves what layers return to where an activation lets it through, all above or all below 0."""
+    """Moves what layers and norms return to where activations let it through, above 0 or below.
+
+    The gradient stays as it is.
+    """
 
     def __init__(self, sign: int) -> None:
         super().__init__()
         self.sign = sign
+        self.given_: list[Tensor] = []
+
+    def given(self, layer: Layer) -> None:
+        self.given_.append(layer.x)
+
+    def compute(self, func: Callable, args: tuple, kwargs: dict) -> object:
+        output = super().compute(func, args, kwargs)
+        return self._moved(output) if getattr(func, "__name__", "").endswith("_norm") else output
 
     def returned(self, layer: Layer, output: object) -> object:
-        if not isinstance(output, Tensor):
-            return output
+        return self._moved(output) if isinstance(output, Tensor) else output
+
+    def _moved(self, output: Tensor) -> Tensor:
         wanted = self.sign * (0.1 + 0.9 * torch.rand_like(output))
         return output + (wanted - output).detach()
