@@ -838,3 +838,291 @@ def averaged_resnet():
             return self.net(video.flatten(0, 1)).unflatten(0, video.shape[:2]).mean(1)
 
     return Averaged()
+
+
+# More of both, of other kinds and with the fault in another place
+
+
+class SpaceThenTime(nn.Module):
+    """A transformer over patches of each frame, and one over frames."""
+
+    def __init__(self, width=24):
+        super().__init__()
+        self.embed = nn.Conv2d(3, width, 8, 8)
+        self.answer = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+        self.places = nn.Parameter(torch.randn(1, 5, width) * 0.02)
+        self.moments = nn.Parameter(torch.randn(1, 6, width) * 0.02)
+        options = {"batch_first": True, "norm_first": True}
+        self.space = nn.TransformerEncoderLayer(width, 4, 48, **options)
+        self.time = nn.TransformerEncoderLayer(width, 4, 48, **options)
+        self.head = nn.Linear(width, K)
+
+    def tokens(self, x):
+        return x.flatten(2).transpose(1, 2)
+
+    def steps(self, x):
+        return x
+
+    def forward(self, video):
+        x = self.tokens(self.embed(video.flatten(0, 1)))
+        x = torch.cat([self.answer.expand(len(x), -1, -1), x], 1) + self.places
+        x = self.space(x)[:, 0].unflatten(0, video.shape[:2])
+        return self.head(self.time(self.steps(x) + self.moments).mean(1))
+
+
+class Factorised(nn.Module):
+    """Convolutions over space and over time in turn, group norms."""
+
+    def __init__(self):
+        super().__init__()
+        self.space, self.time = nn.ModuleList(), nn.ModuleList()
+        for before, width in ((3, 8), (8, 16)):
+            self.space.append(nn.Conv3d(before, width, (1, 3, 3), (1, 2, 2), (0, 1, 1)))
+            norm = nn.GroupNorm(4, width)
+            self.time.append(
+                nn.Sequential(norm, nn.ReLU(), nn.Conv3d(width, width, (3, 1, 1), 1, (1, 0, 0)))
+            )
+        self.drop, self.head = nn.Dropout3d(0.2), nn.Conv3d(16, K, 1)
+
+    def between(self, x):
+        return x
+
+    def forward(self, video):
+        x = self.time[0](self.space[0](to_3d(video)))
+        x = self.time[1](self.space[1](self.between(x)))
+        return self.head(self.drop(x.relu())).mean((2, 3, 4))
+
+
+class Attention(nn.Module):
+    """Self-attention by hand, as many programs write it."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x):
+        B, N, D = x.shape
+        q, k, v = self.qkv(x).reshape(B, N, 3, 4, D // 4).permute(2, 0, 3, 1, 4)
+        x = (q @ k.transpose(-2, -1) * D**-0.5).softmax(-1) @ v
+        return self.out(x.transpose(1, 2).reshape(B, N, D))
+
+
+@broken("axes", 2, 6, 3, 16, 16)
+class PicturesCutByReshape(SpaceThenTime):
+    def tokens(self, x):
+        return x.reshape(len(x), -1, x.shape[1])
+
+
+@broken("axes")
+class MapsScrambledOnTheWay(PerFrame):
+    """Maps of single frames become a video by `view`."""
+
+    def __init__(self):
+        super().__init__()
+        self.cnn = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU())
+        self.temporal = nn.Conv3d(16, 16, 3, padding=1)
+
+    def forward(self, video):
+        maps = self.cnn(video.flatten(0, 1))
+        x = maps.view(len(video), 16, -1, *maps.shape[2:])
+        return self.head(self.temporal(x).relu().mean((2, 3, 4)))
+
+
+@broken("axes", 2, 4, 3, 16, 16)
+class HeightMergedWithTime(Net3d):
+    @staticmethod
+    def prepare(video):
+        return to_3d(video).reshape(len(video), 3, 16, 4, 16)
+
+
+@broken("axes")
+class Backwards(Factorised):
+    def forward(self, video):
+        return super().forward(video.flip(1))
+
+
+@broken("time", 2, 6, 3, 16, 16)
+class MomentsAveragedBeforeAttention(SpaceThenTime):
+    """Only the positions differ from one step to the next."""
+
+    def steps(self, x):
+        return x.mean(1, keepdim=True).expand_as(x)
+
+
+@broken("time")
+class TimeAveragedHalfway(Factorised):
+    """The second temporal convolution finds one step between padding."""
+
+    def between(self, x):
+        return x.mean(2, keepdim=True)
+
+
+@broken("time", 2, 10, 3, 16, 16)
+class TubesLoseTheEnd(nn.Module):
+    """Tubes of four frames in a video of ten."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Conv3d(3, 16, (4, 8, 8), (4, 8, 8)), nn.Linear(16, K)
+
+    def forward(self, video):
+        return self.head(self.embed(to_3d(video)).relu().mean((2, 3, 4)))
+
+
+@broken("batch", 2, 6, 3, 16, 16)
+class HeadsAndBatchSwapped(Tubes):
+    def __init__(self):
+        super().__init__()
+        self.encoder = Attention(24)
+
+    def tokens(self, x):
+        return super().tokens(x)[:, :2].transpose(0, 1)  # [N, B, D] goes on as [B, N, D]
+
+    def forward(self, video):
+        x = self.encoder(self.tokens(self.embed(to_3d(video))) + self.place[:, :2])
+        return self.head(x.mean(0))
+
+
+@broken("batch")
+class CentredOverTheBatch(Net3d):
+    def features(self, x):
+        x = super().features(x)
+        return x - x.mean((0, 2, 3, 4), keepdim=True)
+
+
+@broken("learning")
+class DeadFromTheStart(Gated):
+    """No input is large enough for these ReLUs."""
+
+    def __init__(self):
+        super().__init__(24)
+        nn.init.constant_(self.gate.down.bias, -100)
+
+
+@broken("learning")
+class ZerosForFeatures(PerFrame):
+    """A third of what the last layer gets is zero."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(24, K)
+
+    def forward(self, video):
+        x = self.frames(video).mean(1)
+        return self.head(F.pad(x, (0, 8)))
+
+
+@broken("learning")
+class TensorNotRegistered(PerFrame):
+    def __init__(self):
+        super().__init__()
+        self.query = torch.randn(16, 1, requires_grad=True)
+
+    def forward(self, video):
+        frames = self.frames(video)
+        return self.head(((frames @ self.query).softmax(1) * frames).sum(1))
+
+
+@broken("modes")
+class DropoutInAPlainList(PerFrame):
+    def __init__(self):
+        super().__init__()
+        self.between = [nn.Dropout(0.4)]
+
+    def frames(self, video):
+        return self.between[0](super().frames(video))
+
+
+@sound(2, 6, 3, 16, 16)
+class SpaceThenTimeTransformer(SpaceThenTime):
+    pass
+
+
+@sound()
+class FactorisedConvolutions(Factorised):
+    pass
+
+
+@sound(2, 6, 3, 16, 16)
+class AttentionByHand(Tubes):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.LayerNorm(24), Attention(24), nn.LayerNorm(24), Attention(24)
+        )
+
+
+@sound(2, 8, 3, 16, 16)
+class SlowAndFast(nn.Module):
+    """Few frames with many channels, many frames with few, joined."""
+
+    def __init__(self):
+        super().__init__()
+        self.slow, self.fast = nn.Conv3d(3, 16, 3, (1, 2, 2), 1), nn.Conv3d(3, 4, 3, (1, 2, 2), 1)
+        self.join = nn.Conv3d(4, 8, (5, 1, 1), (4, 1, 1), (2, 0, 0))
+        self.last = nn.Conv3d(24, 24, 3, padding=1)
+        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(28, K))
+
+    def forward(self, video):
+        slow, fast = self.slow(to_3d(video[:, ::4])).relu(), self.fast(to_3d(video)).relu()
+        slow = self.last(torch.cat([slow, self.join(fast)], 1)).relu()
+        return self.head(torch.cat([slow.mean((2, 3, 4)), fast.mean((2, 3, 4))], 1))
+
+
+@sound(2, 6, 3, 16, 16)
+class Mixer(Tubes):
+    """Linear layers over places and over channels in turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.over_places = nn.Sequential(nn.Linear(12, 12), nn.GELU(), nn.Linear(12, 12))
+        self.over_channels = nn.Sequential(nn.Linear(24, 24), nn.GELU(), nn.Linear(24, 24))
+        self.encoder = nn.LayerNorm(24)
+
+    def tokens(self, x):
+        x = super().tokens(x)
+        x = x + self.over_places(x.transpose(1, 2)).transpose(1, 2)
+        return x + self.over_channels(x)
+
+
+@sound()
+class ConvolutionalLSTM(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.gates, self.head = nn.Conv2d(3 + width, 4 * width, 3, padding=1), nn.Linear(width, K)
+
+    def forward(self, video):
+        state = memory = video.new_zeros(len(video), 8, *video.shape[3:])
+        for frame in video.unbind(1):
+            i, f, o, new = self.gates(torch.cat([frame, state], 1)).chunk(4, 1)
+            memory = f.sigmoid() * memory + i.sigmoid() * new.tanh()
+            state = o.sigmoid() * memory.tanh()
+        return self.head(state.mean((2, 3)))
+
+
+@sound()
+class AttentionInSpaceAndChannels(Net3d):
+    """A map from the mean and the highest channel; neighbours among channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.map, self.near = nn.Conv3d(2, 1, 3, padding=1), nn.Conv1d(1, 1, 3, padding=1)
+
+    def features(self, x):
+        x = F.max_pool3d(super().features(x), (1, 2, 2))
+        both = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
+        gate = self.near(x.mean((2, 3, 4))[:, None])[:, 0, :, None, None, None]
+        return x * self.map(both).sigmoid() * gate.sigmoid()
+
+
+@sound()
+class TimeFirst(PerFrame):
+    """T, B all the way, as an LSTM likes it by default."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(16, 16)
+
+    def forward(self, video):
+        video = video.transpose(0, 1)
+        return self.head(self.rnn(self.frames(video))[0][-1])
