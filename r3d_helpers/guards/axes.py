@@ -70,10 +70,14 @@ class _Sources(Listener):
             return out
 
     def given(self, layer: Layer) -> None:
+        self.now_averaged = False
         if not (layer.x.requires_grad and layer.x.numel()):
             return
         alike, averaged = [], []
-        for source in list(self.sources):
+        whole = torch.autograd.grad(
+            layer.x.sum(), self.sources, retain_graph=True, allow_unused=True
+        )
+        for source in [s for s, grad in zip(self.sources, whole, strict=True) if grad is not None]:
             raw = source is self.video
             time = self.bench.time if raw else None
             seen = _Seen(layer, source, self.channel[id(source)], time)
@@ -110,12 +114,13 @@ class _Sources(Listener):
             return tuple(self.returned(layer, part) for part in output)
         if not isinstance(output, Tensor):
             return output
-        return self._cut(output, layer.feature if is_conv else output.ndim - 1)
+        leaf = self._cut(output, layer.feature if is_conv else output.ndim - 1)
+        if self.now_averaged:
+            self.averaged.add(id(self.sources[-1]))
+        return leaf
 
     def _cut(self, output: Tensor, channel: int) -> Tensor:
         leaf = output.detach().requires_grad_()
-        if self.now_averaged:
-            self.averaged.add(id(leaf))
         self.sources.append(leaf)
         self.channel[id(leaf)] = channel
         return leaf * 1  # so that the model may change it in place
@@ -154,9 +159,6 @@ class _Seen:
     def _alive(self) -> tuple[int, ...] | None:
         """A number near the middle that comes from the source; not all do, behind a ReLU."""
         x = self.layer.x
-        (whole,) = torch.autograd.grad(x.sum(), self.source, retain_graph=True, allow_unused=True)
-        if whole is None:
-            return None
         middle = tuple(size // 2 for size in x.shape)
         random_ = torch.Generator().manual_seed(0)
         for attempt in range(12):
