@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet18
-from torchvision.models.video import MViT, SwinTransformer3d, r2plus1d_18, r3d_18
+from torchvision.models.video import MViT, SwinTransformer3d, r3d_18
 from torchvision.models.video.mvit import MSBlockConfig
 
 K = 5
@@ -610,11 +610,6 @@ class Permuted(nn.Module):
 @sound(2, 4, 3, 32, 32)
 def r3d():
     return Permuted(r3d_18(num_classes=K))
-
-
-@sound(2, 4, 3, 32, 32)
-def r2plus1d():
-    return Permuted(r2plus1d_18(num_classes=K))
 
 
 @sound(2, 4, 3, 32, 32)
