@@ -58,6 +58,7 @@ notebooks/*
 :caption: To look things up
 
 docs/symptoms
+docs/guards
 docs/cheat-sheet
 docs/api
 docs/access

@@ -822,6 +822,18 @@ class ShiftedAlongTime(PerFrame):
         return self.head(torch.cat([before, behind, x[..., 8:]], -1).relu().mean(1))
 
 
+@sound()
+class DeepAndUntrained(PerFrame):
+    """Without statistics hardly anything of a video comes through so many layers."""
+
+    def __init__(self):
+        super().__init__()
+        layers = [self.cnn[0], self.cnn[1], nn.ReLU()]
+        for _ in range(20):
+            layers += [nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+        self.cnn = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
 @sound(2, 5, 3, 32, 32)
 def averaged_resnet():
     class Averaged(nn.Module):
