@@ -235,6 +235,8 @@ def test_arguments_are_checked():
         guards.check(model, video, layout="TBCHW")
     with pytest.raises(ValueError, match=r"\[6, 3, 16, 20\]"):
         guards.check(model, video[0])
+    with pytest.raises(ValueError, match="run it once"):
+        guards.check(nn.Sequential(nn.Flatten(), nn.LazyLinear(5)), video)
 
 
 def test_frames_left_out_evenly_are_no_fault():

@@ -49,12 +49,15 @@ def check(
         `Report`: ``ok``, ``findings``, ``notes``; print it.
 
     Raises:
-        ValueError: ``video`` has not five axes, or an unknown ``layout``.
+        ValueError: ``video`` has not five axes, an unknown ``layout``, or a model with lazy layers
+            that have never run.
     """
     if layout not in ("BTCHW", "BCTHW"):
         raise ValueError(f"layout must be 'BTCHW' or 'BCTHW', got {layout!r}")
     if video.ndim != 5 or not video.numel():
         raise ValueError(f"expected a video {list(layout)}, got {list(video.shape)}")
+    if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
+        raise ValueError("the model has lazy layers: run it once on a video, then ask again")
     bench = Bench(model, video, layout, seed)
     notes: list[str] = []
     with bench.left_as_found():

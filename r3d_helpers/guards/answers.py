@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .bench import Bench, Listener
 from .findings import Finding
 
-SAME = 3e-5  # relative; the place in a batch changes rounding by less
+SAME = 3e-5  # relative; the place in a batch usually changes rounding by less
 
 
 def runs(bench: Bench, targets: Tensor | None) -> Iterator[Finding]:
@@ -66,7 +66,9 @@ def company(bench: Bench) -> Iterator[Finding]:
     """Does the answer to a clip depend on the video, and on nothing else?"""
     guard, clips = "batch", bench.clips
     answer = bench.run(clips)[0]
-    limit = SAME * float(answer.abs().max())
+    # What rounding alone may change: in some networks more comes out of it than went in.
+    rounded = bench.run(clips * (1 + 1e-6 * torch.rand_like(clips)))[0]
+    limit = max(SAME * float(answer.abs().max()), 10 * float((rounded - answer).abs().max()))
 
     def differ(a: Tensor, b: Tensor) -> bool:
         return a.shape != b.shape or not bool((a - b).abs().max() <= limit)

@@ -76,7 +76,8 @@ def _zero(bench: Bench, record: "_Record", zero: set[str], used: "_Used") -> Ite
     ends = zero & free.zero() & onward.zero()  # where the way to the answer ends
     ends = {n for n in ends if used.biases.get(n) not in set(record.trainable) - zero}  # a bias
     # of a layer that learns may be idle
-    by_chance = {n for n in zero - lifted.zero() if record.trainable[n].shape[:1].numel() < 8}
+    few = {n for n, weight in record.trainable.items() if min((*weight.shape[:2], 8)) < 8}
+    by_chance = few & (zero - lifted.zero())  # so few units may all happen to be off
     stuck = zero - free.zero() - by_chance
     for name, first in (
         (sorted(ends), "the answer does not depend on it, whatever its value"),
