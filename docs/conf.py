@@ -58,6 +58,7 @@ notebooks/*
 :caption: To look things up
 
 docs/learn/symptoms
+docs/learn/guards
 docs/learn/cheat-sheet
 docs/reference/api
 docs/learn/access

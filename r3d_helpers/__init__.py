@@ -18,6 +18,7 @@ _SUBMODULES = (
     "config",
     "datasets",
     "doctor",
+    "guards",
     "metrics",
     "model",
     "sampler",

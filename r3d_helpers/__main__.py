@@ -121,6 +121,13 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("--out", type=Path, required=True, help="file; for the hub a folder")
     add.set_defaults(run=_export)
 
+    add = commands.add_parser("guard", help="look for faults in a video model that no loss shows")
+    add.add_argument("model", metavar="MODULE:FACTORY", help="what to call for the model")
+    add.add_argument("--shape", default="2,16,3,112,112", help="of a video (%(default)s)")
+    add.add_argument("--layout", choices=("BTCHW", "BCTHW"), default="BTCHW", help="(%(default)s)")
+    add.add_argument("--seed", type=int, default=0, help="of weights and clips (%(default)s)")
+    add.set_defaults(run=_guard)
+
     add = commands.add_parser("experiment", help="make the long runs behind a lesson, or go on")
     _experiment_arguments(add)
 
@@ -283,6 +290,29 @@ def _export(args: argparse.Namespace) -> int:
     error = write(args.checkpoint, args.out)
     print(f"{args.out}: logits differ from the model's by {error:.1e} at most")
     return 0
+
+
+def _guard(args: argparse.Namespace) -> int:
+    import importlib
+
+    import torch
+
+    from . import guards
+
+    module, _, factory = args.model.partition(":")
+    sizes = args.shape.split(",")
+    if not (module and factory and all(size.strip().isdigit() for size in sizes)):
+        raise ValueError("give MODULE:FACTORY, and --shape as 2,16,3,112,112")
+    sys.path.insert(0, "")  # a file of the current folder is a module too
+    torch.manual_seed(args.seed)
+    try:
+        make = getattr(importlib.import_module(module), factory)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{args.model}: {error}") from error
+    video = torch.randn([int(size) for size in sizes])
+    report = guards.check(make(), video, layout=args.layout, seed=args.seed)
+    print(report)
+    return 0 if report.ok else 1
 
 
 def _experiment(args: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """`datasets`: the right files, the right labels, and nobody on both sides of a split."""
 
+import pickle
 from functools import partial
 from itertools import combinations
 from pathlib import Path

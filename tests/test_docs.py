@@ -208,7 +208,7 @@ def test_the_tables_of_guards_are_those_of_the_tests():
 
 def test_every_file_of_tests_goes_with_a_file_or_has_guards():
     folders = ("r3d_helpers", "tools", "benchmarks")
-    sources = {path.stem.strip("_") for name in folders for path in (ROOT / name).rglob("*.py")}
+    sources = {path.stem.strip("_") for name in folders for path in (ROOT / name).rglob("*")}
     for path in (ROOT / "tests").glob("test_*.py"):
         about = path.stem.removeprefix("test_")
         named = {about, about.partition("_")[0]} & {*sources, *folders}
