@@ -79,6 +79,9 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("--se", choices=("output", "residual", "none"), help="(output)")
     add.add_argument("--se-init", choices=("default", "identity"), help="(identity)")
     add.add_argument("--dropout", type=float, help="(0.5, or as in --from)")
+    add.add_argument(
+        "--lean", action="store_true", help="leave out kernel slices that no frame reaches"
+    )
     add.add_argument("--weights", help="KINETICS400_V1, or a file; random without")
     stages = ("none", "stem", "layer1", "layer2", "layer3", "layer4")
     add.add_argument("--freeze", choices=stages, default="none", help="up to this stage")
@@ -241,6 +244,7 @@ def _train(args: argparse.Namespace) -> int:
             "se": None if args.se == "none" else args.se or "output",
             "se_init": args.se_init or "identity",
             "dropout": known["dropout"] if args.dropout is None else args.dropout,
+            "lean": args.lean,
             "weights": args.weights,
         },
         config=TrainConfig(**{name: getattr(args, name) for name in names}),

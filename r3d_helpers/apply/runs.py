@@ -202,7 +202,7 @@ def _network(plan: Plan, classes: Sequence[str]) -> R3DEmotion:
     clip_len = plan.shape.clip_len
     if plan.start is None:
         return R3DEmotion(len(classes), clip_len=clip_len, **plan.network)
-    changes = {"clip_len": clip_len, "dropout": plan.network["dropout"]}
+    changes = {"clip_len": clip_len} | {name: plan.network[name] for name in ("dropout", "lean")}
     return checkpoint.load(plan.start, classes, **changes)[0]
 
 

@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from .. import sampler
 from ..checkpoint import load
 from ..config import TrainConfig
-from ..datasets import Clip, ClipDataset
+from ..datasets import Clip, ClipDataset, InMemory
 from ..model import R3DEmotion
 from ..trainer import Trainer
 
@@ -29,9 +29,10 @@ def trained_model(
         runs: the folder of runs, in which ``04`` is looked for.
 
     Returns:
-        The model in evaluation mode, for 4 frames of 32 x 32, and a few words that say which.
+        The model in evaluation mode, for 4 frames of 32 x 32, and a few words that say which. It is
+        the whole model, with zeros for the kernel slices that the lean one leaves out.
     """
-    shape = {"clip_len": 4, "size": 32}
+    shape = {"clip_len": 4, "size": 32, "reader": InMemory()}
     train_set = ClipDataset(
         train,
         **shape,
@@ -40,17 +41,18 @@ def trained_model(
     )
     val_set = ClipDataset(val, **shape, classes=train_set.classes)
     torch.manual_seed(0)
-    model = R3DEmotion(len(train_set.classes), clip_len=4, se_init="identity", dropout=0.0)
+    settings = {"clip_len": 4, "se_init": "identity", "dropout": 0.0, "lean": True}
+    model = R3DEmotion(len(train_set.classes), **settings)
 
     best = Path(runs, "04", "best.safetensors")
     if best.exists():
         found, about = load(best)
         if found.config == model.config and about["size"] == 32:
-            return found, "the model of lesson 04"
+            return found.adapted(lean=False), "the model of lesson 04"
     folder = Path(runs, "stand-in")
     if (folder / "last.safetensors").exists():
         trainer = Trainer.resume(folder)
     else:
         trainer = Trainer(model, TrainConfig(epochs=2, lr=6e-4), folder)
     trainer.fit(train_set, val_set)
-    return trainer.model.eval(), "a stand-in, trained for two epochs"
+    return trainer.model.eval().adapted(lean=False), "a stand-in, trained for two epochs"
