@@ -94,26 +94,22 @@ def keep_uncompared(notebook: NotebookNode, stored: NotebookNode) -> None:
 
 
 def refresh() -> int:
-    """Execute every notebook in place, and the template of one."""
-    for path in [*sorted(NOTEBOOKS.glob("*.ipynb")), TEMPLATE]:
-        print(f"{path.name} ...", flush=True)
-        stored = nbformat.read(path, as_version=4)
-        notebook = nbformat.read(path, as_version=4)
-        execute(notebook)
-        tidy(notebook)
-        keep_uncompared(notebook, stored)
-        nbformat.write(notebook, path)
-    return 0
+    """Execute every notebook in place, and the template of one; the exit status is 1 for trouble."""
+    return _side_by_side([*sorted(NOTEBOOKS.glob("*.ipynb")), TEMPLATE], keep=True)
 
 
 def run() -> int:
-    """Execute copies of the notebooks, as many side by side as there are cores; end with a table.
+    """Execute copies of the notebooks; the exit status is 1 for trouble."""
+    shutil.rmtree(EXECUTED, ignore_errors=True)
+    EXECUTED.mkdir(parents=True)
+    return _side_by_side(sorted(NOTEBOOKS.glob("*.ipynb")), keep=False)
+
+
+def _side_by_side(paths: Sequence[Path], keep: bool) -> int:
+    """Execute as many notebooks at once as there are cores; end with a table.
 
     A notebook that says ``after`` in its metadata waits for those that it names.
     """
-    shutil.rmtree(EXECUTED, ignore_errors=True)
-    EXECUTED.mkdir(parents=True)
-    paths = sorted(NOTEBOOKS.glob("*.ipynb"))
     after = {path.stem: nbformat.read(path, 4).metadata.lesson.get("after", ()) for path in paths}
     waited_for = {name for names in after.values() for name in names}
     # No core waits: first what others wait for, last what waits.
@@ -122,7 +118,7 @@ def run() -> int:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for line, path in enumerate(order):
             others = [begun[name] for name in after[path.stem]]
-            begun[path.stem] = pool.submit(_run_one, path, others, line)
+            begun[path.stem] = pool.submit(_run_one, path, others, line, keep)
     rows = [begun[path.stem].result() for path in paths]
     print(f"\n{'notebook':<32}{'seconds':>8}  verdict")
     for name, seconds, verdict in rows:
@@ -131,8 +127,12 @@ def run() -> int:
     return int(any(verdict != "ok" for _, _, verdict in rows))
 
 
-def _run_one(path: Path, others: Sequence[Future], line: int) -> tuple[str, float, str]:
-    """Execute a copy after the ``others``, with a bar in a ``line``: name, seconds, verdict."""
+def _run_one(path: Path, others: Sequence[Future], line: int, keep: bool) -> tuple[str, float, str]:
+    """Execute a notebook after the ``others``, with a bar in a ``line``.
+
+    Returns:
+        Its name, seconds, and a verdict. What it shows is kept in place, or else in a copy.
+    """
     wait(others)
     began = time.perf_counter()
     notebook = nbformat.read(path, as_version=4)
@@ -149,7 +149,11 @@ def _run_one(path: Path, others: Sequence[Future], line: int) -> tuple[str, floa
     if not shown:
         print(f"{path.stem} ... {verdict} after {seconds:.0f} s", flush=True)
     tidy(notebook)
-    nbformat.write(notebook, EXECUTED / path.name)
+    if not keep:
+        nbformat.write(notebook, EXECUTED / path.name)
+    elif verdict == "ok":
+        keep_uncompared(notebook, nbformat.read(path, as_version=4))
+        nbformat.write(notebook, path)
     return path.stem, seconds, verdict
 
 
