@@ -36,9 +36,8 @@ def test_the_stand_in_is_kept(parts, runs):
     model, what = trained.trained_model(*parts, runs=runs)
     assert what == STAND_IN
     stored = load_file(runs / "stand-in" / "best.safetensors")
-    lean = model.adapted(lean=True).state_dict()
-    assert all(tensor.equal(stored[name]) for name, tensor in lean.items())
-    assert not model.config["lean"] and not model.training
+    assert all(tensor.equal(stored[name]) for name, tensor in model.state_dict().items())
+    assert not model.training
 
 
 @pytest.mark.parametrize("changed", [None, "clip_len", "se", "size"])

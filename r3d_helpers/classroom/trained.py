@@ -29,8 +29,7 @@ def trained_model(
         runs: the folder of runs, in which ``04`` is looked for.
 
     Returns:
-        The model in evaluation mode, for 4 frames of 32 x 32, and a few words that say which. It is
-        the whole model, with zeros for the kernel slices that the lean one leaves out.
+        The lean model in evaluation mode, for 4 frames of 32 x 32, and a few words that say which.
     """
     shape = {"clip_len": 4, "size": 32, "reader": InMemory()}
     train_set = ClipDataset(
@@ -48,11 +47,11 @@ def trained_model(
     if best.exists():
         found, about = load(best)
         if found.config == model.config and about["size"] == 32:
-            return found.adapted(lean=False), "the model of lesson 04"
+            return found, "the model of lesson 04"
     folder = Path(runs, "stand-in")
     if (folder / "last.safetensors").exists():
         trainer = Trainer.resume(folder)
     else:
         trainer = Trainer(model, TrainConfig(epochs=2, lr=6e-4), folder)
     trainer.fit(train_set, val_set)
-    return trainer.model.eval().adapted(lean=False), "a stand-in, trained for two epochs"
+    return trainer.model.eval(), "a stand-in, trained for two epochs"
