@@ -94,7 +94,7 @@ def keep_uncompared(notebook: NotebookNode, stored: NotebookNode) -> None:
 
 
 def refresh() -> int:
-    """Execute every notebook, and the template of one, in place; the exit status is 1 for trouble."""
+    """Execute every notebook and the template of one, in place; exit status 1 for trouble."""
     return _side_by_side([*sorted(NOTEBOOKS.glob("*.ipynb")), TEMPLATE], keep=True)
 
 
