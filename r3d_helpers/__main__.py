@@ -330,8 +330,8 @@ def _experiment(args: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     path = args.out or doctor.SAMPLES / "results" / f"{args.name}.csv"
     given = {name: value for name, value in vars(args).items() if name in EXPERIMENT_OPTIONS}
-    room = tuning if args.name == "tuning" else experiments
-    make = getattr(room, args.name.replace("-", "_"))
+    module = tuning if args.name == "tuning" else experiments
+    make = getattr(module, args.name.replace("-", "_"))
     rows = make(args.root, path, work=args.work, **given)
     print(f"{len(rows)} runs in {path}")
     return 0

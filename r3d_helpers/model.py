@@ -60,7 +60,7 @@ class SqueezeExcitation3d(nn.Module):
 class R3DEmotion(nn.Module):
     """Emotion from a video clip: R3D-18, SE in its last two layers, dropout, one linear layer.
 
-    The defaults are the fix document's architecture. SE stands in the module tree, not in hooks:
+    The defaults are the fix document's architecture. SE is in the module tree, not in hooks:
     ``print(model)`` shows it, and copying, pickling and exporting keep it.
 
     Args:
@@ -152,7 +152,7 @@ class R3DEmotion(nn.Module):
         num_frames = video.shape[1]
         if num_frames != self.clip_len:
             video = video[:, sampler.uniform(num_frames, self.clip_len)]
-        # The house speaks [B, T, C, H, W], the backbone [B, C, T, H, W]; they meet only here.
+        # This package uses [B, T, C, H, W], the backbone [B, C, T, H, W]; only this line converts.
         return self.backbone(video.permute(0, 2, 1, 3, 4))
 
     def forward(self, video: Tensor) -> Tensor:

@@ -118,9 +118,9 @@ def multi(
     [[3, 4, 5, 6]]
     """
     _check(num_frames=num_frames, clip_len=clip_len, stride=stride, num_clips=num_clips)
-    room = max(0, num_frames - (clip_len - 1) * stride - 1)
+    spare = max(0, num_frames - (clip_len - 1) * stride - 1)
     gaps = num_clips - 1
-    starts = [i * room // gaps for i in range(num_clips)] if gaps else [room // 2]
+    starts = [i * spare // gaps for i in range(num_clips)] if gaps else [spare // 2]
     return [dense(num_frames, clip_len, stride=stride, start=start) for start in starts]
 
 

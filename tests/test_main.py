@@ -131,8 +131,8 @@ def test_an_experiment_gets_what_is_given_and_keeps_its_own_defaults(
         calls.append((root, path, options))
         return [{}, {}]
 
-    room = tuning if name == "tuning" else experiments
-    monkeypatch.setattr(room, name.replace("-", "_"), make)
+    module = tuning if name == "tuning" else experiments
+    monkeypatch.setattr(module, name.replace("-", "_"), make)
     threads = torch.get_num_threads()
     options = []
     for option, value in given.items():

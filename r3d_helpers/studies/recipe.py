@@ -165,8 +165,8 @@ def _random_sampler(recipe: Recipe) -> Callable[[int, int], list[int]]:
 
 
 def _random_dense(num_frames: int, clip_len: int) -> list[int]:
-    room = max(0, num_frames - (clip_len - 1) * STRIDE - 1)
-    start = int(torch.randint(room + 1, ()))
+    spare = max(0, num_frames - (clip_len - 1) * STRIDE - 1)
+    start = int(torch.randint(spare + 1, ()))
     return sampler.dense(num_frames, clip_len, stride=STRIDE, start=start)
 
 
