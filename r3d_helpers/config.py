@@ -15,8 +15,9 @@ class TrainConfig:
         batch_size: clips per step, however many processes share them.
         micro_batch: clips per forward pass, over which batch norm takes its statistics; None: a
             process's whole share of the step. Smaller ones need less memory; gradients and
-            statistics are averaged over the step. Where it is given, each clip has its own
-            random seed, and a run does not depend on how many processes share it (but for dropout and mixing).
+            statistics are averaged over the step. Where it is given, each clip has its own random
+            seed, and a run does not depend on how many processes share it (but for dropout and
+            mixing).
         lr: highest learning rate of AdamW, reached after the warm-up.
         weight_decay: AdamW's, on weights but not on biases and norms.
         warmup: share of all steps in which the learning rate rises linearly; then it falls to
