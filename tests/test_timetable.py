@@ -10,6 +10,7 @@ import lessons
 import pytest
 
 from tools import answers, notebooks, timetable
+from tools.lessons import lessons as listed
 
 PLANS = {plan.name: plan for plan in timetable.plans()}
 USED = sorted({block.lesson for plan in timetable.plans() for block in plan.blocks if block.lesson})
@@ -188,3 +189,8 @@ def test_code_in_the_guide_prints_what_stands_below_it(part):
 def test_the_page_of_answers_is_up_to_date():
     """Without it: an instructor looks for words that no check says any more."""
     assert answers.PAGE.read_text(encoding="utf-8") == answers.page(), "python -m tools.answers"
+
+
+def test_the_guide_states_the_minutes_of_the_bug_lessons():
+    stated = re.search(r"lessons 01 to 03 say (\d+), (\d+) and (\d+) minutes", GUIDE).groups()
+    assert [int(minutes) for minutes in stated] == [lesson.minutes for lesson in listed("bug")]
