@@ -21,7 +21,7 @@ import r3d_helpers
 from r3d_helpers import R3DEmotion, sampler
 from r3d_helpers.classroom import checks
 from r3d_helpers.model import STAGES
-from tools import guard_table
+from tools import between, guard_table
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -203,7 +203,8 @@ def test_every_test_on_the_page_exists():
 
 def test_the_tables_of_guards_are_those_of_the_tests():
     text = guard_table.PAGE.read_text(encoding="utf-8")
-    assert guard_table.renewed(text) == text, "renew it: python -m tools.guard_table"
+    made = between.put(text, guard_table.BEGIN, guard_table.END, guard_table.table(), "page")
+    assert made == text, "renew it: python -m tools.guard_table"
 
 
 def test_every_file_of_tests_goes_with_a_file_or_has_guards():

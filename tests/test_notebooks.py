@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from tools import notebooks
-from tools.lessons import KINDS, README, lessons, read, renewed
+from tools.between import put
+from tools.lessons import BEGIN, END, KINDS, README, lessons, read, table
 
 PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 MACHINE = re.compile(
@@ -71,7 +72,12 @@ def test_the_first_cell_says_what_the_metadata_say(lesson):
 
 def test_the_readme_has_the_lessons_as_they_are():
     text = README.read_text(encoding="utf-8")
-    assert renewed(text) == text, "renew it: python -m tools.lessons"
+    assert put(text, BEGIN, END, table(), "README") == text, "renew it: python -m tools.lessons"
+
+
+def test_a_page_without_a_place_for_a_part_is_named():
+    with pytest.raises(ValueError, match=r"^page\.md needs the two lines <a> and <b>$"):
+        put("text <a>", "<a>", "<b>", "part", "page.md")
 
 
 @pytest.mark.parametrize("change", [{"kind": "poem"}, {"minutes": None}])

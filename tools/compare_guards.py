@@ -25,6 +25,8 @@ from torch.nn import functional as F
 
 from r3d_helpers import guards
 
+from .between import rewrite
+
 MARKS = "<!-- table: made by tools/compare_guards.py -->", "<!-- end of table -->"
 
 
@@ -139,10 +141,6 @@ def table() -> str:
 if __name__ == "__main__":
     made = table()
     if len(sys.argv) > 1:
-        page = Path(sys.argv[1])
-        before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
-        after = rest.partition(MARKS[1])[2]
-        text = f"{before}{MARKS[0]}\n\n{made}\n\n{MARKS[1]}{after}"
-        page.write_text(text, encoding="utf-8")
+        rewrite(Path(sys.argv[1]), *MARKS, made)
     else:
         print(made)

@@ -8,6 +8,7 @@ import ast
 import re
 from pathlib import Path
 
+from .between import rewrite
 from .notebooks import ROOT
 
 PAGE = ROOT / "docs" / "maintain" / "maintainers.md"
@@ -37,19 +38,5 @@ def table() -> str:
     return "\n\n".join(parts)
 
 
-def renewed(page: str) -> str:
-    """The page with its tables made again.
-
-    Raises:
-        ValueError: there is no place for them.
-    """
-    before, found, rest = page.partition(BEGIN)
-    _, closed, after = rest.partition(END)
-    if not found or not closed:
-        raise ValueError(f"{PAGE.name} needs the two lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
-
-
 if __name__ == "__main__":
-    text = renewed(PAGE.read_text(encoding="utf-8"))
-    PAGE.write_text(text, encoding="utf-8", newline="\n")
+    rewrite(PAGE, BEGIN, END, table())

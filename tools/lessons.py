@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 
+from .between import rewrite
 from .notebooks import NOTEBOOKS, ROOT
 from .timetable import timings
 
@@ -96,19 +97,5 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def renewed(readme: str) -> str:
-    """The README with its table made again.
-
-    Raises:
-        ValueError: there is no place for it.
-    """
-    before, found, rest = readme.partition(BEGIN)
-    _, closed, after = rest.partition(END)
-    if not found or not closed:
-        raise ValueError(f"the README needs the two lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
-
-
 if __name__ == "__main__":
-    text = renewed(README.read_text(encoding="utf-8"))
-    README.write_text(text, encoding="utf-8", newline="\n")
+    rewrite(README, BEGIN, END, table())

@@ -17,6 +17,7 @@ from itertools import accumulate
 
 import nbformat
 
+from .between import put
 from .notebooks import NOTEBOOKS, ROOT, execute
 
 TIMINGS = ROOT / "docs" / "teach" / "timings.csv"
@@ -301,7 +302,7 @@ def rates() -> str:
 
 
 def renewed(guide: str) -> str:
-    """The guide with its computed parts made anew, each between its two comments.
+    """The guide with its computed parts made again, each between its two comments.
 
     Raises:
         ValueError: the guide has no place for one of them.
@@ -310,11 +311,7 @@ def renewed(guide: str) -> str:
     parts = {plan.name: table(plan, seconds) for plan in plans()} | {"rates": rates()}
     for name, text in parts.items():
         begin, end = f"<!-- timetable: {name} -->", f"<!-- end: {name} -->"
-        before, found, rest = guide.partition(begin)
-        _, closed, after = rest.partition(end)
-        if not found or not closed:
-            raise ValueError(f"{GUIDE.name} needs the two lines {begin} and {end}")
-        guide = f"{before}{begin}\n\n{text}\n\n{end}{after}"
+        guide = put(guide, begin, end, text, GUIDE.name)
     return guide
 
 
