@@ -217,37 +217,20 @@ def _describe(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from . import checkpoint
     from .apply import runs
     from .config import TrainConfig
 
     signal.signal(signal.SIGTERM, _stop)
-    about: dict = {}
-    if args.start is not None:
-        about = checkpoint.load(args.start)[1]
-        for name in ("se", "se_init", "weights"):
-            if getattr(args, name) is not None:
-                flag = f"--{name.replace('_', '-')}"
-                raise ValueError(f"{flag} does not go with --from: the checkpoint says it")
-    known = {"clip_len": 16, "dropout": 0.5, **about.get("model", {})}
     names = set(TrainConfig.__dataclass_fields__) & set(vars(args))
     plan = runs.Plan(
         source=_source(args),
-        shape=runs.Shape(
-            clip_len=known["clip_len"] if args.clip_len is None else args.clip_len,
-            size=(about.get("size") or 112) if args.size is None else args.size,
-            crop=_crop(args).resolve(about.get("crop")),
-            cache=args.cache,
-        ),
         out=args.out,
-        network={
-            "se": None if args.se == "none" else args.se or "output",
-            "se_init": args.se_init or "identity",
-            "dropout": known["dropout"] if args.dropout is None else args.dropout,
-            "lean": args.lean,
-            "weights": args.weights,
-        },
+        model=runs.ModelOptions(args.se, args.se_init, args.dropout, args.lean, args.weights),
         config=TrainConfig(**{name: getattr(args, name) for name in names}),
+        clip_len=args.clip_len,
+        size=args.size,
+        crop=_crop(args),
+        cache=args.cache,
         augment=args.augment,
         seed=args.seed,
         start=args.start,

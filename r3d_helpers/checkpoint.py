@@ -4,28 +4,74 @@ import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .config import TrainConfig
 from .files import replacing
 from .model import R3DEmotion
 
 
-def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping) -> None:
+@dataclass(frozen=True)
+class Metadata:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        model: the arguments that rebuild the model, see `R3DEmotion.config`.
+        train: how it was trained.
+        classes: label names in the order of the logits; None: its data set named none.
+        size: of a frame, pixels; None: its data set stated none.
+        crop: the arguments that make its `FaceCrop` again; None: the whole frame.
+        subjects: those it was trained or validated on.
+        clips: how many it was trained, and how many validated on.
+        steps_per_epoch: steps of the optimiser.
+        history: one record per finished epoch, see `Trainer.fit`.
+    """
+
+    model: Mapping[str, Any]
+    train: TrainConfig
+    classes: list[str] | None = None
+    size: int | None = None
+    crop: Mapping[str, Any] | None = None  # version 0.1 had none
+    subjects: list[str] = field(default_factory=list)
+    clips: tuple[int, int] = (0, 0)
+    steps_per_epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """As it is written to disk."""
+        return json.dumps(asdict(self), indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Metadata":
+        """What `to_json` wrote, in this version or an older one.
+
+        Raises:
+            TypeError, ValueError: something is missing, unknown or out of range.
+        """
+        found = json.loads(text)
+        found["train"] = TrainConfig(**found["train"])
+        found["clips"] = tuple(found["clips"])
+        return cls(**found)
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], metadata: Metadata) -> None:
     """Write tensors with what they say of themselves; the file is whole at any moment."""
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with replacing(path) as part:
-        save_file(tensors, part, metadata={"r3d_helpers": json.dumps(about)})
+        save_file(tensors, part, metadata={"r3d_helpers": metadata.to_json()})
         part.chmod(0o644)  # safetensors writes for its owner alone
         with part.open("rb+") as file:
             os.fsync(file.fileno())
 
 
-def read(path: Path) -> tuple[dict[str, Tensor], dict]:
+def read(path: Path) -> tuple[dict[str, Tensor], Metadata]:
     """Read what `write` wrote.
 
     Raises:
@@ -34,7 +80,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict]:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            return tensors, json.loads(file.metadata()["r3d_helpers"])
+            return tensors, Metadata.from_json(file.metadata()["r3d_helpers"])
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{path}: not a checkpoint of this package ({error})") from error
 
@@ -55,7 +101,7 @@ def write_history(path: Path, history: Sequence[Mapping]) -> None:
 
 def load(
     path: str | os.PathLike, classes: Sequence[str] | None = None, **changes: float
-) -> tuple[R3DEmotion, dict]:
+) -> tuple[R3DEmotion, Metadata]:
     """Load a trained model, as it is or to be trained further on other labels.
 
     Args:
@@ -65,10 +111,7 @@ def load(
         changes: another ``clip_len``, ``dropout`` or ``lean``, see `R3DEmotion.adapted`.
 
     Returns:
-        The model in evaluation mode, and what was saved beside it: ``classes`` (names in the
-        order of the logits that it was saved with), ``size`` (pixels), ``crop`` (settings of
-        `FaceCrop`, or None), ``subjects`` (those it was trained or validated on), ``history``, and
-        the two configurations, ``model`` and ``train``.
+        The model in evaluation mode, and what was saved beside it.
 
     Raises:
         FileNotFoundError: no such file.
@@ -80,8 +123,8 @@ def load(
         path = path if path.exists() else path.with_name("best.safetensors")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
-    tensors, meta = read(path)
-    model = R3DEmotion(**meta["model"])
+    tensors, metadata = read(path)
+    model = R3DEmotion(**metadata.model)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
@@ -89,8 +132,8 @@ def load(
     if changes:
         model = model.adapted(**changes)
     if classes is not None:
-        _rebuild_head(model, meta["classes"] or [], list(classes))
-    return model.eval(), {"crop": None, **meta}
+        _rebuild_head(model, metadata.classes or [], list(classes))
+    return model.eval(), metadata
 
 
 @torch.no_grad()

@@ -3,13 +3,15 @@
 import copy
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
+
+from .checkpoint import Metadata
 
 GradientsIn = Callable[[str], AbstractContextManager]  # a precision's name to its autocast
 
@@ -67,17 +69,17 @@ def check_unused(folder: Path, *files: Path) -> None:
         )
 
 
-def check_same(folder: Path, about: Mapping, saved: Mapping) -> None:
+def check_same(folder: Path, now: Metadata, begun: Metadata) -> None:
     """Does a run go on with the sets that it was begun with?
 
     Raises:
-        ValueError: what it says of its sets is not what was ``saved``.
+        ValueError: it does not.
     """
     for name in ("classes", "size", "subjects", "clips", "crop", "steps_per_epoch"):
-        if about[name] != saved.get(name):
+        if (here := getattr(now, name)) != (there := getattr(begun, name)):
             raise ValueError(
-                f"{folder}: the run was begun with {name} {saved.get(name)}, not {about[name]}: "
-                "go on with the same sets"
+                f"{folder}: the run was begun with {name} {there}, not {here}: go on with the "
+                "same sets"
             )
 
 

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from . import _moved, checkpoint, parallel, preflight
+from .checkpoint import Metadata
 from .config import TrainConfig
 from .files import remove_parts
 from .metrics import Scores, best_epoch, score
@@ -56,7 +57,7 @@ class Trainer:
         self.config = config
         self.out_dir = Path(out_dir)
         self.history: list[dict] = []
-        self._resumed: tuple[dict[str, Tensor], dict] | None = None
+        self._resumed: tuple[dict[str, Tensor], Metadata] | None = None
 
     @property
     def last(self) -> Path:
@@ -67,6 +68,11 @@ class Trainer:
     def best(self) -> Path:
         """The model with the best validation score, for `load`."""
         return self.out_dir / "best.safetensors"
+
+    @property
+    def metadata(self) -> Metadata:
+        """What its checkpoints say of themselves, once `fit` was called."""
+        return replace(self._metadata, history=list(self.history))
 
     def fit(
         self,
@@ -105,7 +111,7 @@ class Trainer:
         else:
             self._restore(self._resumed)
             self._resumed = None  # stopped again, it must be resumed again
-        steps = self.about["steps_per_epoch"]
+        steps = self.metadata.steps_per_epoch
         with tqdm(
             total=self.config.epochs * steps,
             initial=len(self.history) * steps,
@@ -160,12 +166,12 @@ class Trainer:
         path = Path(out_dir) / "last.safetensors"
         if not path.is_file():
             raise FileNotFoundError(f"{out_dir}: no run to resume, {path.name} is not there")
-        tensors, meta = checkpoint.read(path)
-        model = R3DEmotion(**meta["model"])
+        tensors, metadata = checkpoint.read(path)
+        model = R3DEmotion(**metadata.model)
         model.load_state_dict(checkpoint.below("model", tensors))
-        trainer = cls(model, TrainConfig(**meta["train"]), out_dir)
-        trainer.history = meta["history"]
-        trainer._resumed = tensors, meta
+        trainer = cls(model, metadata.train, out_dir)
+        trainer.history = list(metadata.history)
+        trainer._resumed = tensors, metadata
         return trainer
 
     def _prepare(self, train_set: Dataset, val_set: Dataset) -> None:
@@ -200,16 +206,16 @@ class Trainer:
             weights = class_weights(train_set, self.model.config["num_classes"])
             weights = weights.to(self.accelerator.device)
         self.criterion = nn.CrossEntropyLoss(weights, label_smoothing=config.label_smoothing)
-        self.about = {
-            "model": self.model.config,
-            "train": asdict(config),
-            "classes": getattr(train_set, "classes", None),
-            "size": getattr(train_set, "size", None),
-            "subjects": sorted(preflight.subjects(train_set) | preflight.subjects(val_set)),
-            "clips": [len(train_set), len(val_set)],
-            "crop": getattr(train_set, "crop", None),
-            "steps_per_epoch": len(self.loader) // self._micro_batches,
-        }
+        self._metadata = Metadata(
+            model=self.model.config,
+            train=config,
+            classes=getattr(train_set, "classes", None),
+            size=getattr(train_set, "size", None),
+            crop=getattr(train_set, "crop", None),
+            subjects=sorted(preflight.subjects(train_set) | preflight.subjects(val_set)),
+            clips=(len(train_set), len(val_set)),
+            steps_per_epoch=len(self.loader) // self._micro_batches,
+        )
 
     def _check(self, train_set: Dataset, val_set: Dataset) -> None:
         """What can be said before anything is made."""
@@ -248,7 +254,7 @@ class Trainer:
         self.shuffle.manual_seed(seed)
         if isinstance(drawn := self.loader.dataset, parallel.SeedPerClip):
             drawn.seed = seed
-        steps = self.about["steps_per_epoch"]
+        steps = self.metadata.steps_per_epoch
         losses = []
         self.wrapped.train()
         self._freeze()
@@ -373,9 +379,9 @@ class Trainer:
         self._write(self.last, tensors)
         self._write_history()
 
-    def _restore(self, resumed: tuple[dict[str, Tensor], dict]) -> None:
+    def _restore(self, resumed: tuple[dict[str, Tensor], Metadata]) -> None:
         tensors, saved = resumed
-        preflight.check_same(self.out_dir, self.about, saved)
+        preflight.check_same(self.out_dir, self.metadata, saved)
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in checkpoint.below("optimizer", tensors).items():
             index, _, key = name.partition(".")
@@ -388,7 +394,7 @@ class Trainer:
 
     def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
         if self.accelerator.is_main_process:
-            checkpoint.write(path, tensors, {**self.about, "history": self.history})
+            checkpoint.write(path, tensors, self.metadata)
 
     def _write_history(self) -> None:
         if self.accelerator.is_main_process and self.history:

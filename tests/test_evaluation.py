@@ -19,6 +19,7 @@ from r3d_helpers import TrainConfig, metrics, sampler, video
 from r3d_helpers.apply import evaluation
 from r3d_helpers.apply.card import model_card
 from r3d_helpers.apply.crops import FaceCrop
+from r3d_helpers.checkpoint import Metadata
 from r3d_helpers.datasets import Clip, ClipDataset, normalize
 
 DATA = Path(__file__).parent / "data"
@@ -320,29 +321,27 @@ def test_a_row_says_which_clip_and_which_label_won(tmp_path, odd):
 CROP = dataclasses.asdict(FaceCrop(margin=0.45, no_face="centre"))
 
 
-def about(**changes):
+def said(**changes):
     """What a checkpoint says of itself."""
-    model = {"num_classes": 3, "clip_len": 7, "se": "residual", "se_init": "identity"}
     losses = [(0.25, 0.9), (0.625, 0.8), (0.625, 0.7), (0.5, 0.1)]
-    return {
-        "model": model,
-        "train": dataclasses.asdict(TrainConfig(epochs=9, lr=0.0123, mix="cutmix")),
-        "classes": CLASSES,
-        "size": 96,
-        "crop": None,
-        "subjects": ["01", "02", "05", "09"],
-        "clips": [81, 27],
-        "history": [
+    metadata = Metadata(
+        model={"num_classes": 3, "clip_len": 7, "se": "residual", "se_init": "identity"},
+        train=TrainConfig(epochs=9, lr=0.0123, mix="cutmix"),
+        classes=CLASSES,
+        size=96,
+        subjects=["01", "02", "05", "09"],
+        clips=(81, 27),
+        history=[
             {"epoch": epoch, "val_uar": uar, "val_loss": loss}
             for epoch, (uar, loss) in enumerate(losses, 1)
         ],
-        **changes,
-    }
+    )
+    return dataclasses.replace(metadata, **changes)
 
 
 @pytest.mark.parametrize("tested", [None, reported(list("aabc"))])
 def test_the_hub_reads_the_header(tested):
-    card = ModelCard(model_card(about(), tested))
+    card = ModelCard(model_card(said(), tested))
     assert card.data.library_name == "r3d_helpers"
     assert card.data.pipeline_tag == "video-classification"
     assert "emotion-recognition" in card.data.tags
@@ -361,12 +360,12 @@ def test_the_hub_reads_the_header(tested):
     ],
 )
 def test_it_says_what_the_model_is_and_was_trained_on(words):
-    assert words in model_card(about(), data="RAVDESS speech")
+    assert words in model_card(said(), data="RAVDESS speech")
 
 
 def test_it_lists_every_setting_but_the_progress_bar():
-    told = model_card(about())
-    settings = about()["train"]
+    told = model_card(said())
+    settings = dataclasses.asdict(said().train)
     assert settings.pop("progress")
     rows = [f"| {name} | {value} |" for name, value in settings.items()]
     assert "\n".join(["|---|---|", *rows, ""]) in told
@@ -375,7 +374,7 @@ def test_it_lists_every_setting_but_the_progress_bar():
 
 def test_it_tells_the_score_and_the_recall_of_each_class():
     tested = dataclasses.replace(reported(list("aabc"), 5), uar=(0.25, 0.875))
-    told = model_card(about(), tested).splitlines()
+    told = model_card(said(), tested).splitlines()
     for row in (
         "| UAR | 0.833 (0.250 to 0.875) |",
         "| F1 | 0.733 |",
@@ -391,7 +390,7 @@ def test_it_tells_the_score_and_the_recall_of_each_class():
 
 
 def test_it_says_that_nothing_was_measured():
-    told = model_card(about())
+    told = model_card(said())
     assert "Not measured on people that the model has not seen." in told
     assert not any(word in told for word in ("| UAR |", "recall", "chance"))
     assert "Data: not stated;" in told
@@ -405,13 +404,13 @@ def test_it_says_that_nothing_was_measured():
     ],
 )
 def test_it_says_whether_the_face_is_cut_out(crop, words):
-    told = model_card(about(**crop))
+    told = model_card(said(**crop))
     assert words in told
     assert ("whole frame" in told) != ("the face" in told)
 
 
 def test_labels_without_names_are_numbered():
-    told = model_card(about(classes=None))
+    told = model_card(said(classes=None))
     assert "3 labels: class 0, class 1, class 2." in told
 
 
@@ -426,15 +425,15 @@ def test_very_sure_answers_have_a_finite_loss():
 
 
 def test_a_card_says_what_is_not_known(tmp_path):
-    assert "of a size that is not stated" in model_card(about(size=None))
-    text = model_card(about(), reported(["a"] * 4))
+    assert "of a size that is not stated" in model_card(said(size=None))
+    text = model_card(said(), reported(["a"] * 4))
     assert "one subject, no interval" in text
     assert "95 %" not in text
 
 
 def test_a_bar_in_a_label_does_not_break_the_table():
     tested = evaluation.report(torch.eye(2), torch.tensor([0, 1]), ["a", "b"], ["a|b", "c"])
-    (row,) = [line for line in model_card(about(), tested).splitlines() if "recall of a" in line]
+    (row,) = [line for line in model_card(said(), tested).splitlines() if "recall of a" in line]
     assert row.count("|") == 3
 
 

@@ -295,13 +295,9 @@ def test_a_run_on_faces_from_cache_to_prediction(own, tmp_path, capsys):
     options = ("--from", run, "--no-face", "centre", "--skip-unreadable", "--freeze", "layer4")
     given = ("train", own, "--reader", "folder", "--out", tmp_path / "next", "--epochs", "1")
     assert main([*map(str, (*given, *options))]) == 0
-    about = checkpoint.load(tmp_path / "next")[1]
-    assert about["classes"] == ["happy", "sad"]
-    assert (about["size"], about["model"]["clip_len"], about["crop"]["no_face"]) == (
-        16,
-        1,
-        "centre",
-    )
+    saved = checkpoint.load(tmp_path / "next")[1]
+    assert saved.classes == ["happy", "sad"]
+    assert (saved.size, saved.model["clip_len"], saved.crop["no_face"]) == (16, 1, "centre")
     capsys.readouterr()
     line = refused(capsys, "evaluate", own, "--reader", "folder", "--checkpoint", run, "--all")
     assert "labels ['sad'] are not among the classes ['calm', 'happy']" in line
@@ -321,7 +317,7 @@ def test_folds_are_pooled_and_finished_ones_kept(faces, tmp_path, capsys):
     for fold in ("fold-1", "fold-2"):
         with (out / fold / "predictions.csv").open(newline="") as file:
             subjects.append({row["subject"] for row in csv.DictReader(file)})
-        assert not subjects[-1] & set(checkpoint.load(out / fold)[1]["subjects"])
+        assert not subjects[-1] & set(checkpoint.load(out / fold)[1].subjects)
     assert subjects == [{"01", "02"}, {"03", "04"}]
     # The second fold is lost; the first is not computed again.
     assert not list(out.glob("*/last.safetensors"))  # nothing goes on from a finished fold

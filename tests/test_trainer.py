@@ -18,9 +18,11 @@ import shutil
 import signal
 import time
 import types
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import Dataset
@@ -72,6 +74,7 @@ def clips_of(subjects, **attributes):
     return Clips(clips=clips, **attributes)
 
 
+DATA = Path(__file__).parent / "data"
 VAL = Clips(5, noise=0)
 FILES = ["best.safetensors", "history.csv", "last.safetensors"]
 
@@ -238,7 +241,7 @@ def test_every_epoch_draws_anew(begin, monkeypatch):
 def test_a_rest_of_one_is_left_out(begin, count, steps):
     run = begin()
     run.fit(Clips(count), VAL)
-    assert checkpoint.load(run.best)[1]["steps_per_epoch"] == steps
+    assert checkpoint.load(run.best)[1].steps_per_epoch == steps
 
 
 def test_a_set_below_the_batch_size_is_not_left_out(begin):
@@ -622,8 +625,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_epochs_before(beg
     assert "the loss became nan in epoch 2, step 5, at learning rate 0.17" in said
     assert str(run.last) in said
     resumed = Trainer.resume(folder)
-    kept, about = checkpoint.load(run.best)
-    assert len(resumed.history) == len(about["history"]) == 1
+    kept, metadata = checkpoint.load(run.best)
+    assert len(resumed.history) == len(metadata.history) == 1
     assert all(v.isfinite().all() for v in resumed.model.state_dict().values())
     assert all(v.isfinite().all() for v in kept.state_dict().values())
 
@@ -746,15 +749,21 @@ def test_load_gives_the_model_and_what_belongs_to_it(begin):
     run = begin()
     sets = (clips_of(s, classes=["calm", "sad"], size=8, noise=0) for s in ("ab", "c"))
     history = run.fit(*sets)
-    model, about = checkpoint.load(run.best)
+    model, metadata = checkpoint.load(run.best)
     assert not model.training
     assert torch.equal(run.predict(VAL)[0], Trainer(model, run.config, "unused").predict(VAL)[0])
-    assert (about["classes"], about["size"]) == (["calm", "sad"], 8)
-    assert about["subjects"] == ["a", "b", "c"]
-    assert about["model"] == run.model.config
-    assert TrainConfig(**about["train"]) == run.config
-    assert about["history"] == history[: len(about["history"])]
-    assert json.dumps(about)
+    assert metadata == checkpoint.Metadata(
+        model=run.model.config,
+        train=run.config,
+        classes=["calm", "sad"],
+        size=8,
+        crop=None,
+        subjects=["a", "b", "c"],
+        clips=(6, 6),
+        steps_per_epoch=3,
+        history=history[: len(metadata.history)],
+    )
+    assert metadata.history
 
 
 def test_load_refuses_what_is_not_a_trained_model(begin):
@@ -927,7 +936,7 @@ def test_drawing_by_itself_leaves_the_global_generator_alone(begin):
 def test_the_rest_of_a_step_is_left_out(begin):
     run = begin(batch_size=4, micro_batch=2)
     run.fit(Clips(11), VAL)
-    assert checkpoint.load(run.best)[1]["steps_per_epoch"] == 2
+    assert checkpoint.load(run.best)[1].steps_per_epoch == 2
 
 
 @pytest.mark.parametrize("micro", [0, -1, 3, 32])
@@ -1040,12 +1049,12 @@ def test_an_unknown_stage_is_named():
 def test_a_rebuilt_head_keeps_the_labels_that_both_know(begin):
     run = begin(epochs=1)
     run.fit(*(clips_of(s, classes=["calm", "sad"], size=8) for s in ("ab", "c")))
-    before, about = checkpoint.load(run.best)
+    before, metadata = checkpoint.load(run.best)
     model, _ = checkpoint.load(run.best, ["angry", "sad", "calm"])
     video = torch.stack([video for video, _ in VAL])
     torch.testing.assert_close(model(video)[:, [2, 1]], before(video))
     assert model.config == {**before.config, "num_classes": 3}
-    assert about["classes"] == ["calm", "sad"]
+    assert metadata.classes == ["calm", "sad"]
 
 
 def test_a_rebuilt_model_trains_saves_and_loads(begin, folder):
@@ -1055,8 +1064,9 @@ def test_a_rebuilt_model_trains_saves_and_loads(begin, folder):
     model, _ = checkpoint.load(run.best, labels, dropout=0.25)
     next_one = Trainer(model, run.config, folder / "next")
     next_one.fit(*(clips_of(s, classes=labels) for s in ("de", "f")))
-    found, about = checkpoint.load(folder / "next")
-    assert (about["classes"], found.dropout.p, about["subjects"]) == (labels, 0.25, ["d", "e", "f"])
+    found, metadata = checkpoint.load(folder / "next")
+    assert (metadata.classes, metadata.subjects) == (labels, ["d", "e", "f"])
+    assert found.dropout.p == 0.25
 
 
 def test_only_what_no_weight_depends_on_can_be_changed(begin):
@@ -1070,23 +1080,86 @@ def test_only_what_no_weight_depends_on_can_be_changed(begin):
 def test_the_crop_is_saved_and_going_on_without_it_refused(begin, folder):
     run = begin(epochs=1)
     run.fit(Clips(crop={"margin": 0.3}), VAL)
-    assert checkpoint.load(run.best)[1]["crop"] == {"margin": 0.3}
+    assert checkpoint.load(run.best)[1].crop == {"margin": 0.3}
     with pytest.raises(ValueError, match=r"begun with crop \{'margin': 0.3\}, not None"):
         Trainer.resume(folder).fit(Clips(), VAL)
+
+
+# --- what older versions saved ------------------------------------------------------------------
+
+
+def test_a_run_of_version_1_loads_and_goes_on(small, folder):
+    """Without it: an update makes everybody's checkpoints unreadable."""
+    shutil.copytree(DATA / "version_1.0", folder)
+    model, metadata = checkpoint.load(folder)
+    labels = {"classes": ["calm", "sad"], "size": 8}
+    train, val = clips_of("ab", **labels), clips_of("c", **labels, count=5, noise=0)
+    uar = Trainer(model, metadata.train, "unused").evaluate(val).uar
+    assert uar == metadata.history[-1]["val_uar"] == pytest.approx(2 / 3)
+    assert metadata == checkpoint.Metadata(
+        model={
+            **{"num_classes": 2, "clip_len": 4, "se": None, "se_init": "default"},
+            **{"reduction": 16, "dropout": 0.5},
+        },
+        train=TrainConfig(epochs=3, batch_size=2, lr=0.01, ema=0.9, progress=False),
+        **labels,
+        subjects=["a", "b", "c"],
+        clips=(6, 5),
+        steps_per_epoch=3,
+        history=metadata.history,
+    )
+    history = Trainer.resume(folder).fit(train, val)
+    assert history[:2] == metadata.history
+    # As version 1.0.0 went on itself.
+    assert history[2]["train_loss"] == pytest.approx(0.374317, rel=1e-3)
+    assert history[2]["val_loss"] == pytest.approx(0.476342, rel=1e-3)
+    assert files(folder) == FILES
+
+
+def stored(path):
+    """What a checkpoint says of itself, as it lies on disk."""
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["r3d_helpers"])
+
+
+def test_a_checkpoint_is_written_as_version_1_wrote_it(begin):
+    """Without it: version 1.0 and other programs cannot read what this one saves."""
+    run = begin(epochs=1)
+    run.fit(*(clips_of(s, classes=["calm", "sad"], size=8) for s in ("ab", "c")))
+    now, then = stored(run.last), stored(DATA / "version_1.0" / "last.safetensors")
+    assert now.keys() == then.keys()
+    assert now["train"].keys() >= then["train"].keys()
+    assert now["model"].keys() >= then["model"].keys()
+    assert now["history"][0].keys() == then["history"][0].keys()
+    names = ("classes", "size", "subjects", "crop", "steps_per_epoch")
+    assert [now[name] for name in names] == [then[name] for name in names]
+    assert (now["clips"], then["clips"]) == ([6, 6], [6, 5])
 
 
 def test_a_run_saved_before_there_were_crops_goes_on(begin, folder):
     run = begin()
     run.fit(Clips(), VAL)
-    tensors, meta = checkpoint.read(run.last)
-    for name in ("micro_batch", "freeze", "layer_decay", "channels_last"):
-        del meta["train"][name]
-    del meta["crop"]
-    save_file(tensors, run.last, {"r3d_helpers": json.dumps(meta)})
+    for path in (run.last, run.best):
+        tensors, _ = checkpoint.read(path)
+        told = stored(path)
+        for name in ("micro_batch", "freeze", "layer_decay", "channels_last"):
+            del told["train"][name]
+        del told["crop"]
+        save_file(tensors, path, {"r3d_helpers": json.dumps(told)})
     with pytest.raises(ValueError, match="begun with crop None, not"):
         Trainer.resume(folder).fit(Clips(crop={"margin": 0.3}), VAL)
     assert Trainer.resume(folder).fit(Clips(), VAL) == run.history
-    tensors, meta = checkpoint.read(run.best)
-    del meta["crop"]
-    save_file(tensors, run.best, {"r3d_helpers": json.dumps(meta)})
-    assert checkpoint.load(folder)[1]["crop"] is None
+    assert checkpoint.load(folder)[1].crop is None
+
+
+@pytest.mark.parametrize("part", ["train", None])
+def test_a_checkpoint_with_an_unknown_setting_is_named(begin, part):
+    """One of a later version: reading half of it would train something else."""
+    run = begin(epochs=1)
+    run.fit(Clips(), VAL)
+    tensors, _ = checkpoint.read(run.last)
+    told = stored(run.last)
+    (told[part] if part else told)["novelty"] = 1
+    save_file(tensors, run.last, {"r3d_helpers": json.dumps(told)})
+    with pytest.raises(ValueError, match=r"last\.safetensors: not a checkpoint .*'novelty'"):
+        Trainer.resume(run.out_dir)

@@ -1,16 +1,18 @@
 """The model card of a run: what the model is, was trained on, reaches, and must not be used for."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
+from ..checkpoint import Metadata
 from ..metrics import best_epoch
 from .evaluation import Report, between
 
 
-def model_card(about: Mapping, tested: Report | None = None, data: str = "") -> str:
+def model_card(metadata: Metadata, tested: Report | None = None, data: str = "") -> str:
     """A model card: what the model is, was trained on, reaches, and must not be used for.
 
     Args:
-        about: what a checkpoint says of itself, see `checkpoint.load`.
+        metadata: what a checkpoint says of itself.
         tested: the score on people that it was neither trained nor chosen with.
         data: the name of the data.
 
@@ -19,9 +21,10 @@ def model_card(about: Mapping, tested: Report | None = None, data: str = "") -> 
 
     Source: Mitchell et al. 2019, "Model Cards for Model Reporting".
     """
-    model, train, history = about["model"], about["train"], about["history"]
-    classes = about["classes"] or [f"class {i}" for i in range(model["num_classes"])]
-    best = best_epoch(history)
+    model = metadata.model
+    classes = metadata.classes or [f"class {i}" for i in range(model["num_classes"])]
+    settings = asdict(metadata.train)
+    best = best_epoch(metadata.history)
     gates = {None: "no gates", "output": "after each block", "residual": "before each addition"}
     lines = [
         "---",
@@ -39,19 +42,19 @@ def model_card(about: Mapping, tested: Report | None = None, data: str = "") -> 
         "## Input",
         "",
         f"`[B, T, C, H, W]` with T = {model['clip_len']} frames spread evenly over a video, RGB, "
-        f"{_pixels(about['size'])}, normalised as `datasets.normalize` does; "
-        f"{_cropped(about.get('crop'))}.",
+        f"{_pixels(metadata.size)}, normalised as `datasets.normalize` does; "
+        f"{_cropped(metadata.crop)}.",
         "",
         "## Training",
         "",
-        f"Data: {data or 'not stated'}; {about['clips'][0]} clips to train and "
-        f"{about['clips'][1]} to choose the epoch by, of {len(about['subjects'])} subjects. "
+        f"Data: {data or 'not stated'}; {metadata.clips[0]} clips to train and "
+        f"{metadata.clips[1]} to choose the epoch by, of {len(metadata.subjects)} subjects. "
         f"Gates: {gates[model['se']]}, {model['se_init']} start. Kept is epoch {best['epoch']} of "
-        f"{train['epochs']}, with validation UAR {best['val_uar']:.3f}.",
+        f"{metadata.train.epochs}, with validation UAR {best['val_uar']:.3f}.",
         "",
         "| setting | value |",
         "|---|---|",
-        *(f"| {name} | {value} |" for name, value in train.items() if name != "progress"),
+        *(f"| {name} | {value} |" for name, value in settings.items() if name != "progress"),
         "",
         "## Score",
         "",

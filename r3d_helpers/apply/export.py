@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import datasets
-from ..checkpoint import load
+from ..checkpoint import Metadata, load
 from ..model import R3DEmotion
 from .card import model_card
 
@@ -30,11 +30,11 @@ def hub(checkpoint: str | os.PathLike, folder: str | os.PathLike) -> Path:
         FileNotFoundError, ValueError: as `checkpoint.load`.
     """
     checkpoint, folder = Path(checkpoint), Path(folder)
-    model, about = load(checkpoint)
+    model, metadata = load(checkpoint)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(about, indent=2)
+    text = metadata.to_json(indent=2)
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     file = folder / "model.safetensors"
     save_file(weights, file, {"format": "pt", "r3d_helpers": text})
@@ -44,7 +44,7 @@ def hub(checkpoint: str | os.PathLike, folder: str | os.PathLike) -> Path:
     if card.is_file():
         shutil.copyfile(card, folder / "README.md")
     else:
-        (folder / "README.md").write_text(model_card(about), encoding="utf-8")
+        (folder / "README.md").write_text(model_card(metadata), encoding="utf-8")
     return folder
 
 
@@ -65,24 +65,24 @@ def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
     """
     import onnxruntime
 
-    model, about, path = _open(checkpoint, path, ".onnx")
+    model, metadata, path = _open(checkpoint, path, ".onnx")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # the exporter's own affair
         program = torch.onnx.export(
             model,
-            (_example(model, about, 2),),
+            (_example(model, metadata, 2),),
             dynamo=True,
             dynamic_shapes={"video": {0: torch.export.Dim("batch")}},
             input_names=["video"],
             output_names=["logits"],
             verbose=False,
         )
-    program.model.metadata_props.update(_facts(about))
+    program.model.metadata_props.update(_facts(metadata))
     program.save(path, external_data=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return _compare(
         model,
-        about,
+        metadata,
         path,
         lambda video: torch.from_numpy(session.run(None, {"video": video.numpy()})[0]),
     )
@@ -94,45 +94,45 @@ def torch_program(checkpoint: str | os.PathLike, path: str | os.PathLike) -> flo
     Its name ends in ``.pt2``. Input, output and errors are those of `onnx`; labels, mean and
     deviation are extra files in it.
     """
-    model, about, path = _open(checkpoint, path, ".pt2")
+    model, metadata, path = _open(checkpoint, path, ".pt2")
     program = torch.export.export(
         model,
-        (_example(model, about, 2),),
+        (_example(model, metadata, 2),),
         dynamic_shapes={"video": {0: torch.export.Dim("batch")}},
     )
-    torch.export.save(program, path, extra_files=_facts(about))
-    return _compare(model, about, path, torch.export.load(path).module())
+    torch.export.save(program, path, extra_files=_facts(metadata))
+    return _compare(model, metadata, path, torch.export.load(path).module())
 
 
-def _facts(about: dict) -> dict[str, str]:
+def _facts(metadata: Metadata) -> dict[str, str]:
     """What a program cannot say of itself, as JSON."""
-    facts = {"classes": about["classes"], "mean": datasets.MEAN, "std": datasets.STD}
+    facts = {"classes": metadata.classes, "mean": datasets.MEAN, "std": datasets.STD}
     return {name: json.dumps(value) for name, value in facts.items()}
 
 
 def _open(
     checkpoint: str | os.PathLike, path: str | os.PathLike, ending: str
-) -> tuple[R3DEmotion, dict, Path]:
+) -> tuple[R3DEmotion, Metadata, Path]:
     path = Path(path)
     if path.suffix != ending:
         raise ValueError(f"{path}: the name must end in {ending}")
-    model, about = load(checkpoint)
-    if not about["size"]:
+    model, metadata = load(checkpoint)
+    if not metadata.size:
         raise ValueError(f"{checkpoint}: was trained without ClipDataset and states no frame size")
     path.parent.mkdir(parents=True, exist_ok=True)
-    return model, about, path
+    return model, metadata, path
 
 
-def _example(model: R3DEmotion, about: dict, batch: int) -> Tensor:
-    size = about["size"]
+def _example(model: R3DEmotion, metadata: Metadata, batch: int) -> Tensor:
+    size = metadata.size
     return torch.randn(
         *(batch, model.clip_len, 3, size, size), generator=torch.Generator().manual_seed(batch)
     )
 
 
 @torch.no_grad()
-def _compare(model: R3DEmotion, about: dict, path: Path, exported: object) -> float:
-    video = _example(model, about, 3)
+def _compare(model: R3DEmotion, metadata: Metadata, path: Path, exported: object) -> float:
+    video = _example(model, metadata, 3)
     error = (exported(video) - model(video)).abs().max().item()
     if not error <= TOLERANCE:
         path.unlink()

@@ -4,7 +4,7 @@ import csv
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from accelerate import PartialState
 
 from .. import augment, checkpoint, datasets, sampler, video
+from ..checkpoint import Metadata
 from ..config import TrainConfig
 from ..datasets import Clip, ClipDataset
 from ..model import R3DEmotion
@@ -101,34 +102,91 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class ModelOptions:
+    """The model that is asked for, as far as it is said; see `R3DEmotion`.
+
+    Attributes:
+        se: ``"output"``, ``"residual"`` or ``"none"``; None: ``"output"``.
+        se_init: None: ``"identity"``.
+        dropout: None: as in the checkpoint to start from, or 0.5.
+        lean: leave out the slices of kernels that no frame reaches.
+        weights: of torchvision's ``r3d_18``.
+    """
+
+    se: str | None = None
+    se_init: str | None = None
+    dropout: float | None = None
+    lean: bool = False
+    weights: str | None = None
+
+    def build(self, classes: Sequence[str], clip_len: int, start: Path | None) -> R3DEmotion:
+        """Make the model, or load the one to start from."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        if start is not None:
+            return checkpoint.load(start, classes, clip_len=clip_len, **given)[0]
+        options = {"se": "output", "se_init": "identity", **given}
+        if options["se"] == "none":
+            options["se"] = None
+        return R3DEmotion(len(classes), clip_len=clip_len, **options)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What `train` is asked to do.
 
     Attributes:
         source: the clips.
-        shape: what they look like to the model.
         out: the run's folder.
-        network: arguments of `R3DEmotion`, without ``num_classes`` and ``clip_len``.
+        model: the network.
         config: how to train.
+        clip_len: frames, ``T``; None: as in ``start``, or as in `Shape`.
+        size: pixels, ``H`` = ``W``; None: likewise.
+        crop: how to cut to the face.
+        cache: as in `Shape`.
         augment: one of `augment.PRESETS`.
         seed: of split and start.
         start: fine-tune this checkpoint instead of a new network.
         resume: go on with the run in ``out``.
         folds: one run for each of so many folds of the subjects; None is one run.
         views: clips per test video.
+
+    Raises:
+        ValueError: an option of the model that ``start`` has already decided.
     """
 
     source: Source
-    shape: Shape
     out: Path
-    network: Mapping[str, Any]
+    model: ModelOptions
     config: TrainConfig
+    clip_len: int | None = None
+    size: int | None = None
+    crop: CropOptions = CropOptions()
+    cache: Path | None = None
     augment: str = "light"
     seed: int = 0
     start: Path | None = None
     resume: bool = False
     folds: int | None = None
     views: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("se", "se_init", "weights"):
+            if self.start is not None and getattr(self.model, name) is not None:
+                flag = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{flag} does not go with --from: the checkpoint says it")
+
+    def shape(self) -> Shape:
+        """What clips look like: as is said, else as in the checkpoint to start from."""
+        clip_len, size, crop = Shape.clip_len, Shape.size, None
+        if self.start is not None:
+            model, begun = checkpoint.load(self.start)
+            clip_len, size, crop = model.clip_len, begun.size or size, begun.crop
+        return Shape(
+            clip_len if self.clip_len is None else self.clip_len,
+            size if self.size is None else self.size,
+            self.crop.resolve(crop),
+            self.cache,
+        )
 
 
 def train(plan: Plan) -> None:
@@ -138,9 +196,10 @@ def train(plan: Plan) -> None:
         ValueError, OSError, FloatingPointError: as `Trainer.fit`.
         VideoError: a clip that cannot be read and may not be left out.
     """
+    shape = plan.shape()
     process = PartialState(cpu=not torch.cuda.is_available())
     with process.main_process_first():  # it fills the cache, the others find it filled
-        clips = usable(plan.source, plan.shape)
+        clips = usable(plan.source, shape)
     classes = sorted({clip.label for clip in clips})
     if plan.folds is None:
         splits = [(plan.out, datasets.train_val_test(clips, seed=plan.seed))]
@@ -154,7 +213,7 @@ def train(plan: Plan) -> None:
         ]
     for out, split in splits:
         if not (plan.resume and plan.folds and (out / "predictions.csv").exists()):
-            _fit(plan, out, *split, classes)
+            _fit(plan, out, shape, *split, classes)
     if plan.folds and is_main_process():
         print(f"\nall {plan.folds} folds together:")
         print(evaluation.pooled([out / "predictions.csv" for out, _ in splits], plan.views))
@@ -164,23 +223,25 @@ def train(plan: Plan) -> None:
 def _fit(
     plan: Plan,
     out: Path,
+    shape: Shape,
     train: Sequence[Clip],
     val: Sequence[Clip],
     test: Sequence[Clip],
     classes: Sequence[str],
 ) -> None:
     """Train one run, score it on ``test``, and write its model card."""
-    train_set = plan.shape.dataset(
+    train_set = shape.dataset(
         train,
         classes=classes,
         sampler=partial(sampler.jitter, generator=None),
         transform=augment.preset(plan.augment),
     )
-    val_set, test_set = (plan.shape.dataset(part, classes=classes) for part in (val, test))
+    val_set, test_set = (shape.dataset(part, classes=classes) for part in (val, test))
     if plan.resume and not (plan.folds and not (out / "last.safetensors").exists()):
         run = _resumed(plan, out)
     else:
-        run = Trainer(_network(plan, classes), plan.config, out)
+        torch.manual_seed(plan.seed)
+        run = Trainer(plan.model.build(classes, shape.clip_len, plan.start), plan.config, out)
     if is_main_process():
         print(f"{len(train)} clips to train, {len(val)} to validate, {len(test)} to test")
     run.fit(train_set, val_set)
@@ -189,21 +250,11 @@ def _fit(
         subjects = [clip.subject for clip in test]
         tested = evaluation.report(logits, targets, subjects, classes, plan.views)
         print(tested)
-        about = {**run.about, "history": run.history}
         data = f"{plan.source.names} in {plan.source.root.resolve().name}"
-        (out / "README.md").write_text(model_card(about, tested, data), encoding="utf-8")
+        (out / "README.md").write_text(model_card(run.metadata, tested, data), encoding="utf-8")
         evaluation.write_predictions(out / "predictions.csv", test_set, logits)
         if plan.folds:  # finished: 400 MB that nothing goes on from
             run.last.unlink()
-
-
-def _network(plan: Plan, classes: Sequence[str]) -> R3DEmotion:
-    torch.manual_seed(plan.seed)
-    clip_len = plan.shape.clip_len
-    if plan.start is None:
-        return R3DEmotion(len(classes), clip_len=clip_len, **plan.network)
-    changes = {"clip_len": clip_len} | {name: plan.network[name] for name in ("dropout", "lean")}
-    return checkpoint.load(plan.start, classes, **changes)[0]
 
 
 def _resumed(plan: Plan, out: Path) -> Trainer:
@@ -263,12 +314,12 @@ def evaluate(
     everybody: bool = False,
 ) -> None:
     """Score a checkpoint on subjects that it has not seen, or on ``everybody``."""
-    net, about = checkpoint.load(path)
-    shape = Shape(net.clip_len, _frame_size(path, about), crop.resolve(about["crop"]), cache)
-    clips = usable(source, shape, without=() if everybody else about["subjects"])
-    dataset = shape.dataset(clips, classes=about["classes"])
+    net, metadata = checkpoint.load(path)
+    shape = Shape(net.clip_len, _frame_size(path, metadata), crop.resolve(metadata.crop), cache)
+    clips = usable(source, shape, without=() if everybody else metadata.subjects)
+    dataset = shape.dataset(clips, classes=metadata.classes)
     folder = path if path.is_dir() else path.parent
-    run = Trainer(net, TrainConfig(**about["train"]), folder)
+    run = Trainer(net, metadata.train, folder)
     tested = evaluation.evaluate(run, dataset, views)
     if is_main_process():
         print(tested)
@@ -298,8 +349,8 @@ def predict(
     Returns:
         The number of videos that could not be read.
     """
-    net, about = checkpoint.load(path)
-    size, crop = _frame_size(path, about), crop.resolve(about["crop"])
+    net, metadata = checkpoint.load(path)
+    size, crop = _frame_size(path, metadata), crop.resolve(metadata.crop)
     rows, failed = [], 0
     for video_path in videos:
         try:
@@ -309,7 +360,7 @@ def predict(
             print(f"error: {error}{hint}", file=sys.stderr)
             failed += 1
             continue
-        _print_answers(video_path, line, about["classes"])
+        _print_answers(video_path, line, metadata.classes)
         rows += [
             [video_path, f"{begin:.3f}", f"{end:.3f}", *row]
             for begin, end, row in zip(
@@ -317,11 +368,11 @@ def predict(
             )
         ]
         if figures is not None:
-            _draw(figures, video_path, net, about, line, crop)
+            _draw(figures, video_path, net, metadata, line, crop)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["path", "begin", "end", *about["classes"]], *rows])
+            csv.writer(file).writerows([["path", "begin", "end", *metadata.classes], *rows])
     return failed
 
 
@@ -339,28 +390,28 @@ def _draw(
     folder: Path,
     path: Path,
     net: R3DEmotion,
-    about: Mapping,
+    metadata: Metadata,
     line: explain.Timeline,
     crop: FaceCrop | None,
 ) -> None:
     """The time line of a video, and what speaks for the surest window's answer."""
     folder.mkdir(parents=True, exist_ok=True)
-    classes = about["classes"]
+    classes = metadata.classes
     figure = plots.timeline(line, classes, title=path.name)
     figure.savefig(folder / f"{path.stem}-timeline.png", dpi=120)
     surest, target = divmod(int(line.probabilities.argmax()), len(classes))
     begin, end = line.begin[surest], line.end[surest]
-    clip = explain.clip_at(net, path, begin, end, size=about["size"], crop=crop)
+    clip = explain.clip_at(net, path, begin, end, size=metadata.size, crop=crop)
     layer = "layer3"
     cam = explain.grad_cam(net, datasets.normalize(clip), target, layer)
     title = f"What speaks for {classes[target]}, {begin:.1f} to {end:.1f} s ({layer})"
     plots.heat(clip, {layer: cam}, title=title).savefig(folder / f"{path.stem}-cam.png", dpi=120)
 
 
-def _frame_size(path: Path, about: Mapping) -> int:
-    if not (about["size"] and about["classes"]):
+def _frame_size(path: Path, metadata: Metadata) -> int:
+    if not (metadata.size and metadata.classes):
         raise ValueError(f"{path}: was trained without ClipDataset and states no frame size")
-    return about["size"]
+    return metadata.size
 
 
 def is_main_process() -> bool:

@@ -45,8 +45,8 @@ def trained_model(
 
     best = Path(runs, "04", "best.safetensors")
     if best.exists():
-        found, about = load(best)
-        if found.config == model.config and about["size"] == 32:
+        found, metadata = load(best)
+        if found.config == model.config and metadata.size == 32:
             return found, "the model of lesson 04"
     folder = Path(runs, "stand-in")
     if (folder / "last.safetensors").exists():
