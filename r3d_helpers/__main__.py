@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from . import doctor
 
 if TYPE_CHECKING:  # imported late, so that `doctor` runs where these cannot be
-    from .apply import runs
+    from .apply.plan import CropOptions, Source
 
 READERS = ("ravdess", "crema_d", "folder")
 EXPERIMENT_OPTIONS = {
@@ -218,14 +218,15 @@ def _describe(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace) -> int:
     from .apply import runs
+    from .apply.plan import ModelOptions, Plan
     from .config import TrainConfig
 
     signal.signal(signal.SIGTERM, _stop)
     names = set(TrainConfig.__dataclass_fields__) & set(vars(args))
-    plan = runs.Plan(
+    plan = Plan(
         source=_source(args),
         out=args.out,
-        model=runs.ModelOptions(args.se, args.se_init, args.dropout, args.lean, args.weights),
+        model=ModelOptions(args.se, args.se_init, args.dropout, args.lean, args.weights),
         config=TrainConfig(**{name: getattr(args, name) for name in names}),
         clip_len=args.clip_len,
         size=args.size,
@@ -320,16 +321,16 @@ def _experiment(args: argparse.Namespace) -> int:
     return 0
 
 
-def _crop(args: argparse.Namespace) -> "runs.CropOptions":
-    from .apply import runs
+def _crop(args: argparse.Namespace) -> "CropOptions":
+    from .apply.plan import CropOptions
 
-    return runs.CropOptions(args.crop, args.no_face, args.margin, args.face_model)
+    return CropOptions(args.crop, args.no_face, args.margin, args.face_model)
 
 
-def _source(args: argparse.Namespace) -> "runs.Source":
-    from .apply import runs
+def _source(args: argparse.Namespace) -> "Source":
+    from .apply.plan import Source
 
-    return runs.Source(args.root, args.reader, args.skip_unreadable, args.no_face == "skip")
+    return Source(args.root, args.reader, args.skip_unreadable, args.no_face == "skip")
 
 
 def _way_out(args: argparse.Namespace, error: Exception) -> str:

@@ -334,7 +334,6 @@ class Trainer:
 
     @property
     def _averaged(self) -> nn.Module:
-        """The weights to validate and keep."""
         return self.model if self.ema is None else self.ema.module
 
     def _evaluate(self, model: nn.Module, dataset: Dataset) -> Scores:

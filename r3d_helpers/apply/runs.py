@@ -3,11 +3,9 @@
 import csv
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -15,178 +13,13 @@ from accelerate import PartialState
 from .. import augment, checkpoint, datasets, sampler, video
 from ..checkpoint import Metadata
 from ..config import TrainConfig
-from ..datasets import Clip, ClipDataset
+from ..datasets import Clip
 from ..model import R3DEmotion
 from ..trainer import Trainer
 from . import evaluation, explain, overview, plots
-from .cache import ClipCache
 from .card import model_card
 from .crops import FaceCrop, NoFaceError
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where clips come from, and which of them may be left out.
-
-    Attributes:
-        root: the folder of videos.
-        names: how they are named: ``"ravdess"``, ``"crema_d"`` or ``"folder"``.
-        skip_unreadable: leave clips out that cannot be read, and say which.
-        skip_no_face: leave clips out that show no face, and say which.
-    """
-
-    root: Path
-    names: str = "ravdess"
-    skip_unreadable: bool = False
-    skip_no_face: bool = False
-
-
-@dataclass(frozen=True)
-class CropOptions:
-    """The face crop that is asked for, as far as it is said.
-
-    Attributes:
-        kind: ``"face"``, ``"none"``, or None: as the checkpoint was made.
-        no_face: what to do with a clip without a face: ``"error"``, ``"centre"`` or ``"skip"``.
-        margin: around the face, as a share of its size; None: as in the checkpoint.
-        detector: see `FaceCrop`; None: as in the checkpoint.
-    """
-
-    kind: str | None = None
-    no_face: str = "error"
-    margin: float | None = None
-    detector: str | None = None
-
-    def resolve(self, saved: Mapping | None) -> FaceCrop | None:
-        """Fill in what is not said from the settings that a checkpoint saved.
-
-        Raises:
-            ValueError: settings of a crop where there is none.
-        """
-        if self.kind == "none" or (self.kind is None and not saved):
-            if (self.no_face, self.margin, self.detector) != ("error", None, None):
-                raise ValueError("--no-face, --margin and --face-model go with --crop face")
-            return None
-        settings = {} if self.kind == "face" else dict(saved)
-        if self.no_face != "error":
-            settings["no_face"] = "centre" if self.no_face == "centre" else "error"
-        if self.margin is not None:
-            settings["margin"] = self.margin
-        if self.detector is not None:
-            settings["detector"] = self.detector
-        return FaceCrop(**settings)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a clip looks like to a model.
-
-    Attributes:
-        clip_len: frames, ``T``.
-        size: pixels, ``H`` = ``W``.
-        crop: cut to the face; None keeps the frame.
-        cache: the folder in which decoded clips are kept; None decodes each time.
-    """
-
-    clip_len: int = 16
-    size: int = 112
-    crop: FaceCrop | None = None
-    cache: Path | None = None
-
-    def dataset(self, clips: Sequence[Clip], **options: Any) -> ClipDataset:  # noqa: ANN401 (as there)
-        """Serve clips in this shape; ``options`` as `ClipDataset`."""
-        reader = self.crop or video
-        if self.cache is not None:
-            reader = ClipCache(self.cache, self.crop)
-        return ClipDataset(clips, self.clip_len, self.size, reader=reader, **options)
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """The model that is asked for, as far as it is said; see `R3DEmotion`.
-
-    Attributes:
-        se: ``"output"``, ``"residual"`` or ``"none"``; None: ``"output"``.
-        se_init: None: ``"identity"``.
-        dropout: None: as in the checkpoint to start from, or 0.5.
-        lean: leave out the slices of kernels that no frame reaches.
-        weights: of torchvision's ``r3d_18``.
-    """
-
-    se: str | None = None
-    se_init: str | None = None
-    dropout: float | None = None
-    lean: bool = False
-    weights: str | None = None
-
-    def build(self, classes: Sequence[str], clip_len: int, start: Path | None) -> R3DEmotion:
-        """Make the model, or load the one to start from."""
-        given = {name: value for name, value in asdict(self).items() if value is not None}
-        if start is not None:
-            return checkpoint.load(start, classes, clip_len=clip_len, **given)[0]
-        options = {"se": "output", "se_init": "identity", **given}
-        if options["se"] == "none":
-            options["se"] = None
-        return R3DEmotion(len(classes), clip_len=clip_len, **options)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What `train` is asked to do.
-
-    Attributes:
-        source: the clips.
-        out: the run's folder.
-        model: the network.
-        config: how to train.
-        clip_len: frames, ``T``; None: as in ``start``, or as in `Shape`.
-        size: pixels, ``H`` = ``W``; None: likewise.
-        crop: how to cut to the face.
-        cache: as in `Shape`.
-        augment: one of `augment.PRESETS`.
-        seed: of split and start.
-        start: fine-tune this checkpoint instead of a new network.
-        resume: go on with the run in ``out``.
-        folds: one run for each of so many folds of the subjects; None is one run.
-        views: clips per test video.
-
-    Raises:
-        ValueError: an option of the model that ``start`` has already decided.
-    """
-
-    source: Source
-    out: Path
-    model: ModelOptions
-    config: TrainConfig
-    clip_len: int | None = None
-    size: int | None = None
-    crop: CropOptions = CropOptions()
-    cache: Path | None = None
-    augment: str = "light"
-    seed: int = 0
-    start: Path | None = None
-    resume: bool = False
-    folds: int | None = None
-    views: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("se", "se_init", "weights"):
-            if self.start is not None and getattr(self.model, name) is not None:
-                flag = f"--{name.replace('_', '-')}"
-                raise ValueError(f"{flag} does not go with --from: the checkpoint says it")
-
-    def shape(self) -> Shape:
-        """What clips look like: as is said, else as in the checkpoint to start from."""
-        clip_len, size, crop = Shape.clip_len, Shape.size, None
-        if self.start is not None:
-            model, begun = checkpoint.load(self.start)
-            clip_len, size, crop = model.clip_len, begun.size or size, begun.crop
-        return Shape(
-            clip_len if self.clip_len is None else self.clip_len,
-            size if self.size is None else self.size,
-            self.crop.resolve(crop),
-            self.cache,
-        )
+from .plan import CropOptions, Plan, Shape, Source
 
 
 def train(plan: Plan) -> None:
