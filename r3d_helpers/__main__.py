@@ -58,8 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     add.set_defaults(run=lambda args: doctor.room() if args.room else doctor.main())
 
     add = commands.add_parser("describe", help="count the clips of a folder and read each of them")
-    add.add_argument("root", type=Path, help="folder of videos")
-    add.add_argument("--reader", choices=READERS, default="ravdess", help="(%(default)s)")
+    _source_arguments(add)
     add.set_defaults(run=_describe)
 
     add = commands.add_parser("train", help="train on a folder of clips, or go on with a run")
@@ -166,9 +165,14 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def _data_arguments(parser: argparse.ArgumentParser) -> None:
+def _source_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", type=Path, help="folder of videos")
     parser.add_argument("--reader", choices=READERS, default="ravdess", help="(%(default)s)")
+    parser.add_argument("--channel", choices=("speech", "song"), help="of RAVDESS (speech)")
+
+
+def _data_arguments(parser: argparse.ArgumentParser) -> None:
+    _source_arguments(parser)
     _crop_arguments(parser, ("error", "centre", "skip"))
     parser.add_argument("--cache", type=Path, help="folder to keep decoded clips in")
     parser.add_argument(
@@ -206,10 +210,10 @@ def _experiment_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _describe(args: argparse.Namespace) -> int:
-    from . import datasets
     from .apply import overview
+    from .apply.plan import Source
 
-    clips = getattr(datasets, args.reader)(args.root)
+    clips = Source(args.root, args.reader, channel=args.channel).clips()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a clip that is cut short is told as doubtful
         print(overview.describe(clips, progress=True))
@@ -330,7 +334,8 @@ def _crop(args: argparse.Namespace) -> "CropOptions":
 def _source(args: argparse.Namespace) -> "Source":
     from .apply.plan import Source
 
-    return Source(args.root, args.reader, args.skip_unreadable, args.no_face == "skip")
+    skips = args.skip_unreadable, args.no_face == "skip"
+    return Source(args.root, args.reader, *skips, args.channel)
 
 
 def _way_out(args: argparse.Namespace, error: Exception) -> str:

@@ -20,6 +20,8 @@ from av.sidedata.sidedata import Type
 from av.stream import Discard, Disposition
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
+from .names import printable
+
 Box = tuple[int, int, int, int]  # top, left, height, width, in pixels
 
 _LFS = b"version https://git-lfs"
@@ -34,12 +36,9 @@ class VideoError(Exception):
     """A video file is missing, unreadable or has no frames; names the file and the reason."""
 
     def __init__(self, message: str) -> None:
+        if " in DataLoader worker process " in message:  # a traceback, which ends in ours
+            message = message.strip().splitlines()[-1].partition("Error: ")[2]
         super().__init__(printable(message))
-
-
-def printable(text: str) -> str:
-    """The text, with what cannot be written as UTF-8 (in some file names) replaced by its code."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager
@@ -54,7 +53,8 @@ def opened(path: str | os.PathLike) -> Iterator["Decoder"]:
         if path.is_dir():
             raise VideoError(f"{path}: is a folder, not a video file")
         if not path.is_file():
-            raise VideoError(f"{path}: no such file")
+            goal = f"; it is a link to {os.readlink(path)}" if path.is_symlink() else ""
+            raise VideoError(f"{path}: no such file{goal}")
         path.open("rb").close()
     except OSError as error:
         raise VideoError(f"{path}: cannot be opened ({error.strerror})") from error

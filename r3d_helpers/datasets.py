@@ -14,6 +14,8 @@ from torch.utils.data import Dataset
 
 from . import _moved, video
 from . import sampler as samplers
+from .listing import LeftOut, Listing, nothing, videos
+from .names import composed
 
 __getattr__ = _moved.names(
     __name__, describe="apply.overview.describe", readable="apply.overview.readable"
@@ -37,7 +39,6 @@ CREMA_D_EMOTIONS = {
     "NEU": "neutral",
     "SAD": "sad",
 }
-VIDEO_ENDINGS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".flv", ".m4v", ".mpg")
 
 # Mean and standard deviation of Kinetics-400, RGB in [0, 1]; torchvision's r3d_18 weights use them.
 MEAN = (0.43216, 0.394666, 0.37645)
@@ -50,16 +51,21 @@ class Clip:
 
     Attributes:
         path: the file.
-        label: the emotion's name, such as ``"happy"``.
-        subject: who is seen, such as ``"07"``; clips are only ever split by subject.
+        label: the emotion's name, such as ``"happy"``, in composed letters (NFC).
+        subject: who is seen, such as ``"07"``, likewise; clips are only ever split by subject.
     """
 
     path: Path
     label: str
     subject: str
 
+    def __post_init__(self) -> None:
+        # Disks spell the same name differently, and it is the same person.
+        object.__setattr__(self, "label", composed(self.label))
+        object.__setattr__(self, "subject", composed(self.subject))
 
-def ravdess(root: str | os.PathLike, *, channel: str = "speech") -> list[Clip]:
+
+def ravdess(root: str | os.PathLike, *, channel: str = "speech") -> Listing:
     """List the videos of a RAVDESS copy, or of anything named like it.
 
     The full-AV file and the video-only file of one performance show the same frames: only one
@@ -81,15 +87,18 @@ def ravdess(root: str | os.PathLike, *, channel: str = "speech") -> list[Clip]:
     channels = {"speech": "01", "song": "02"}
     if channel not in channels:
         raise ValueError(f"channel must be 'speech' or 'song', got {channel!r}")
-    pattern = rf"0[12]-({channels[channel]}-(0[1-8])-\d\d-\d\d-\d\d-(\d\d))"
-    performances = {}
-    for path, match in _matches(root, pattern, "02-01-03-01-01-01-07.mp4"):
-        name, emotion, actor = match.groups()
-        performances.setdefault(name, Clip(path, RAVDESS_EMOTIONS[emotion], actor))
-    return sorted(performances.values(), key=lambda clip: (clip.subject, clip.path.name))
+    other = "song" if channel == "speech" else "speech"
+
+    def look(modality: str, name: str, spoken: str, emotion: str, actor: str) -> tuple | str:
+        if spoken != channels[channel]:
+            return f"{other}, not {channel}: see --channel {other}"
+        return "sound alone" if modality == "03" else (name, RAVDESS_EMOTIONS[emotion], actor)
+
+    pattern = r"(0[123])-((0[12])-(0[1-8])-\d\d-\d\d-\d\d-(\d\d))"
+    return _performances(root, pattern, "02-01-03-01-01-01-07.mp4", look)
 
 
-def crema_d(root: str | os.PathLike) -> list[Clip]:
+def crema_d(root: str | os.PathLike) -> Listing:
     """List the videos of a CREMA-D copy (``AAAA_SSS_EEE_LL.flv``).
 
     Labels have the same names as RAVDESS's.
@@ -106,15 +115,15 @@ def crema_d(root: str | os.PathLike) -> list[Clip]:
 
     Source: Cao et al. 2014, https://github.com/CheyneyComputerScience/CREMA-D.
     """
+
+    def look(name: str, actor: str, emotion: str) -> tuple:
+        return name, CREMA_D_EMOTIONS[emotion], actor
+
     pattern = r"((\d{4})_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(?:LO|MD|HI|XX?))"
-    clips = {}
-    for path, match in _matches(root, pattern, "1001_IEO_HAP_MD.flv"):
-        name, actor, emotion = match.groups()
-        clips.setdefault(name, Clip(path, CREMA_D_EMOTIONS[emotion], actor))
-    return sorted(clips.values(), key=lambda clip: (clip.subject, clip.path.name))
+    return _performances(root, pattern, "1001_IEO_HAP_MD.flv", look)
 
 
-def folder(root: str | os.PathLike) -> list[Clip]:
+def folder(root: str | os.PathLike) -> Listing:
     """List your own videos, laid out as ``root/<label>/<subject>_<anything>.mp4``.
 
     Args:
@@ -127,9 +136,12 @@ def folder(root: str | os.PathLike) -> list[Clip]:
         FileNotFoundError: ``root`` is not a folder.
         ValueError: no video below ``root``, or one that is out of place or has no subject.
     """
-    paths = [path for path, _ in _matches(root, ".+", "happy/anna_01.mp4")]
+    given = Path(root)
+    paths, left_out = videos(given)
+    if not paths:
+        raise nothing(given, "happy/anna_01.mp4", left_out)
     # A zip may have been unpacked into folders of its own: then what all labels lie in is the root.
-    root, around = Path(root), {path.parent.parent for path in paths}
+    root, around = given, {path.parent.parent for path in paths}
     if len(around) == 1 and root in next(iter(around)).parents:
         (root,) = around
     clips = []
@@ -138,7 +150,7 @@ def folder(root: str | os.PathLike) -> list[Clip]:
         if not (subject and underscore and len(path.relative_to(root).parts) == 2):
             raise ValueError(f"{path}: expected {root}/<label>/<subject>_<anything>{path.suffix}")
         clips.append(Clip(path, path.parent.name, subject))
-    return clips
+    return Listing(clips, given, left_out)
 
 
 def split_by_subject(
@@ -337,24 +349,31 @@ def normalize(frames: Tensor) -> Tensor:
     return (frames / 255 - mean) / std
 
 
-def _matches(
-    root: str | os.PathLike, pattern: str, example: str
-) -> list[tuple[Path, re.Match[str]]]:
-    """Videos below ``root`` whose name without its ending is ``pattern``, in order of path."""
+def _performances(
+    root: str | os.PathLike, pattern: str, example: str, look: Callable[..., tuple | str]
+) -> Listing:
+    """One clip of each performance.
+
+    Of the groups of ``pattern``, ``look`` makes the performance's name, the label and the subject,
+    or the reason to leave the file out.
+    """
     root = Path(root)
-    if not root.is_dir():
-        raise FileNotFoundError(f"{root}: no such folder")
-    found = [
-        (path, match)
-        for path in sorted(root.rglob("*"))
-        if path.suffix.lower() in VIDEO_ENDINGS
-        and not path.name.startswith(".")  # "._name.mp4" is what macOS leaves in zips
-        and (match := re.fullmatch(pattern, path.stem))
-        and path.is_file()
-    ]
-    if not found:
-        raise ValueError(f"{root}: no video below it is named like {example}; is the reader right?")
-    return found
+    paths, left_out = videos(root)
+    clips = {}
+    for path in paths:
+        match = re.fullmatch(pattern, path.stem)
+        seen = look(*match.groups()) if match else f"not named like {example}"
+        if isinstance(seen, tuple) and seen[0] in clips:
+            seen = "another file of a performance that is there"
+        if isinstance(seen, str):
+            left_out.append(LeftOut(path, seen))
+        else:
+            name, label, subject = seen
+            clips[name] = Clip(path, label, subject)
+    if not clips:
+        raise nothing(root, example, left_out)
+    ordered = sorted(clips.values(), key=lambda clip: (clip.subject, clip.path.name))
+    return Listing(ordered, root, left_out)
 
 
 def _two_or_more(clips: Sequence[Clip]) -> list[str]:

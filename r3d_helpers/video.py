@@ -29,9 +29,9 @@ from ._decoder import (
     centre_cut,
     count_packets,
     opened,
-    printable,
     scale,
 )
+from .names import printable
 
 _ENOUGH = 0.9  # share of a file after which frames that nobody wants are counted, not decoded
 

@@ -105,7 +105,7 @@ def test_a_neighbour_of_a_reported_clip_is_not_doubtful(tmp_path):
 def test_a_description_prints_every_trouble_with_its_file(mixed):
     found = overview.describe([*mixed, *films("truncated.mp4")])
     lines = str(found).splitlines()
-    assert lines[0] == "4 clips of 1 subjects"
+    assert lines[0] == "4 clips of 1 subject"
     assert lines[1] == "frames:  8 to 20, median 16"
     assert lines[2] == "seconds: 0.3 to 2.3, median 0.6"
     first = lines.index("4 unreadable:")

@@ -17,6 +17,7 @@ from .. import sampler
 from ..datasets import ClipDataset
 from ..files import replacing
 from ..metrics import Scores, score
+from ..names import counted, printable
 from ..trainer import Trainer
 
 Interval = tuple[float, float]
@@ -46,15 +47,16 @@ class Report:
 
     def __str__(self) -> str:
         scores = self.scores
-        width = max(map(len, self.classes)) + 2
+        classes = [printable(name) for name in self.classes]
+        width = max(map(len, classes)) + 2
         return "\n".join(
             [
-                f"{self.clips} clips of {self.subjects} subject{'s' * (self.subjects > 1)}: "
+                f"{counted(self.clips, 'clip')} of {counted(self.subjects, 'subject')}: "
                 f"UAR {scores.uar:.3f}{between(self.uar)}, WAR {scores.war:.3f}"
                 f"{between(self.war)}, F1 {scores.f1:.3f}",
                 *(
                     f"  {name:<{width}}" + "".join(f"{count:>5}" for count in row)
-                    for name, row in zip(self.classes, scores.confusion.tolist(), strict=True)
+                    for name, row in zip(classes, scores.confusion.tolist(), strict=True)
                 ),
             ]
         )

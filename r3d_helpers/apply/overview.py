@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -14,6 +14,8 @@ from tqdm.auto import tqdm
 
 from .. import video
 from ..datasets import Clip
+from ..listing import Listing
+from ..names import alike, counted, printable
 
 # Reported by users of CREMA-D; they decode, at least in part.
 CREMA_D_DOUBTFUL = {
@@ -34,6 +36,8 @@ class Description:
         seconds: of each, its length; 0.0 where the file does not state its frame rate.
         unreadable: the other clips, each with the error.
         doubtful: clips that can be read and still deserve a look, each with the reason.
+        alike: names of subjects, or of labels, that may be meant to be the same.
+        left_out: what the folder holds besides, a line for each reason, with the number and names.
     """
 
     clips: list[Clip]
@@ -41,9 +45,12 @@ class Description:
     seconds: list[float]
     unreadable: list[tuple[Clip, video.VideoError]]
     doubtful: list[tuple[Clip, str]]
+    alike: list[list[str]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f"{len(self.clips)} clips of {len({c.subject for c in self.clips})} subjects"]
+        people = counted(len({clip.subject for clip in self.clips}), "subject")
+        lines = [f"{counted(len(self.clips), 'clip')} of {people}"]
         if self.clips:
             lines += [
                 f"frames:  {_range(self.frames, '.0f')}",
@@ -55,6 +62,11 @@ class Description:
             if found := getattr(self, name):
                 # The reason names the file wherever the error did.
                 lines += ["", f"{len(found)} {name}:", *(f"  {reason}" for _, reason in found)]
+        if self.alike:
+            lines += ["", "perhaps the same, and counted as different:"]
+            lines += [f"  {printable(', '.join(names))}" for names in self.alike]
+        if self.left_out:
+            lines += ["", "left out:", *(f"  {line}" for line in self.left_out)]
         return "\n".join(lines)
 
 
@@ -64,12 +76,14 @@ def describe(clips: Iterable[Clip], *, progress: bool = False) -> Description:
     Nothing is left out anywhere unless you go on with the ``clips`` of the result.
 
     Args:
-        clips: what to look at.
+        clips: what to look at, such as the list of `datasets.folder`, which knows what it left out.
         progress: show a progress bar.
 
     Returns:
         Counts by emotion and subject, lengths, and troubles.
     """
+    left_out = clips.told() if isinstance(clips, Listing) else []
+    clips = list(clips)
     good, unreadable = readable(clips, video.probe, progress=progress)
     infos = [info for _, info in good]
     return Description(
@@ -78,6 +92,8 @@ def describe(clips: Iterable[Clip], *, progress: bool = False) -> Description:
         seconds=[info.num_frames / info.fps if info.fps > 0 else 0.0 for info in infos],
         unreadable=unreadable,
         doubtful=[(clip, doubt) for clip, info in good if (doubt := _doubt(clip, info))],
+        alike=[*alike(c.subject for c in clips), *alike(c.label for c in clips)],
+        left_out=left_out,
     )
 
 
@@ -114,9 +130,11 @@ def readable(
 
 def _doubt(clip: Clip, info: video.Info) -> str | None:
     if info.missing:
-        return f"{clip.path}: cut short, {info.missing} frames after {info.num_frames} are missing"
+        return printable(
+            f"{clip.path}: cut short, {info.missing} frames after {info.num_frames} are missing"
+        )
     if known := CREMA_D_DOUBTFUL.get(clip.path.stem.upper()):
-        return f"{clip.path}: {known}"
+        return printable(f"{clip.path}: {known}")
     return None
 
 
@@ -129,15 +147,15 @@ def _table(clips: Sequence[Clip]) -> list[str]:
     counts = Counter((clip.subject, clip.label) for clip in clips)
     labels = sorted({clip.label for clip in clips})
     rows = [
-        (subject, [counts[subject, label] for label in labels])
+        (printable(subject), [counts[subject, label] for label in labels])
         for subject in sorted({clip.subject for clip in clips})
     ]
-    table = [("subject", labels)]
+    table: list[tuple[str, list]] = [("subject", [printable(label) for label in labels])]
     for row, group in groupby(rows, key=lambda item: item[1]):
         names = [subject for subject, _ in group]
         name = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)}), each"
         table.append((name, row))
     table.append(("all", [sum(column) for column in zip(*(row for _, row in rows), strict=True)]))
     first = max(len(name) for name, _ in table)
-    width = max(5, *map(len, labels)) + 2
+    width = max(5, *map(len, table[0][1])) + 2
     return [f"{name:<{first}}" + "".join(f"{n:>{width}}" for n in row) for name, row in table]

@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import checkpoint, video
+from .. import checkpoint, datasets, video
 from ..config import TrainConfig
 from ..datasets import Clip, ClipDataset
+from ..listing import Listing
 from ..model import R3DEmotion
+from ..names import printable
 from .cache import ClipCache
 from .crops import FaceCrop
 
@@ -22,12 +24,30 @@ class Source:
         names: how they are named: ``"ravdess"``, ``"crema_d"`` or ``"folder"``.
         skip_unreadable: leave clips out that cannot be read, and say which.
         skip_no_face: leave clips out that show no face, and say which.
+        channel: of RAVDESS, ``"speech"`` or ``"song"``; None: speech.
+
+    Raises:
+        ValueError: a channel of another data set.
     """
 
     root: Path
     names: str = "ravdess"
     skip_unreadable: bool = False
     skip_no_face: bool = False
+    channel: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.channel is not None and self.names != "ravdess":
+            raise ValueError(f"--channel {self.channel} goes with --reader ravdess")
+
+    def __str__(self) -> str:
+        channel = f" ({self.channel})" if self.channel else ""
+        return printable(f"{self.names}{channel} in {self.root.resolve().name}")
+
+    def clips(self) -> Listing:
+        """List them by their names."""
+        options = {} if self.channel is None else {"channel": self.channel}
+        return getattr(datasets, self.names)(self.root, **options)
 
 
 @dataclass(frozen=True)

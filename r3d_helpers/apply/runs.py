@@ -15,6 +15,7 @@ from ..checkpoint import Metadata
 from ..config import TrainConfig
 from ..datasets import Clip
 from ..model import R3DEmotion
+from ..names import alike, composed, printable
 from ..trainer import Trainer
 from . import evaluation, explain, overview, plots
 from .card import model_card
@@ -83,8 +84,8 @@ def _fit(
         subjects = [clip.subject for clip in test]
         tested = evaluation.report(logits, targets, subjects, classes, plan.views)
         print(tested)
-        data = f"{plan.source.names} in {plan.source.root.resolve().name}"
-        (out / "README.md").write_text(model_card(run.metadata, tested, data), encoding="utf-8")
+        card = model_card(run.metadata, tested, str(plan.source))
+        (out / "README.md").write_text(card, encoding="utf-8")
         evaluation.write_predictions(out / "predictions.csv", test_set, logits)
         if plan.folds:  # finished: 400 MB that nothing goes on from
             run.last.unlink()
@@ -113,8 +114,12 @@ def usable(source: Source, shape: Shape, without: Sequence[str] = ()) -> list[Cl
         VideoError: a clip that cannot be read and may not be left out.
         ValueError: no clip is left.
     """
-    clips = getattr(datasets, source.names)(source.root)
-    seen = sorted({clip.subject for clip in clips}.intersection(without))
+    clips = source.clips()
+    for line in clips.told():
+        _say(f"left out, {line}")
+    for names in [*alike(c.subject for c in clips), *alike(c.label for c in clips)]:
+        _say(f"perhaps the same, and counted as different: {', '.join(names)}")
+    seen = sorted({clip.subject for clip in clips}.intersection(map(composed, without)))
     clips = [clip for clip in clips if clip.subject not in seen]
     if not clips:
         raise ValueError(f"{source.root}: the model was trained with all its subjects; see --all")
@@ -254,4 +259,4 @@ def is_main_process() -> bool:
 
 def _say(line: str) -> None:
     if is_main_process():
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)

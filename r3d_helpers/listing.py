@@ -1,0 +1,140 @@
+"""Every video below a folder; and what is left out, each with the reason."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .names import printable
+
+VIDEO_ENDINGS = (
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v"),
+    *(".mkv", ".webm", ".avi", ".divx", ".flv", ".wmv", ".asf", ".ogv", ".ogm", ".rm", ".rmvb"),
+    *(".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".mpv", ".vob"),
+    *(".ts", ".mts", ".m2ts", ".m2t", ".mod", ".tod", ".dv", ".dif", ".mxf", ".wtv"),  # cameras, TV
+    *(".h264", ".264", ".h265", ".265", ".hevc", ".ivf", ".obu", ".mjpeg", ".mjpg", ".y4m"),
+    *(".nut", ".gif"),
+)
+# Besides what begins with a dot: deleted files, thumbnails, what a Mac adds to a zip.
+HIDDEN = {
+    *("$recycle.bin", "recycler", "system volume information", "lost+found"),
+    *("@eadir", "#recycle", "@recycle", "#snapshot", "@recently-snapshot", "__macosx"),
+}
+_NO_VIDEO = "no ending of a video"
+_SHOWN = 3  # names that a line shows of many
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or folder that is not used.
+
+    Attributes:
+        path: which.
+        reason: why, in the same words for the same reason.
+    """
+
+    path: Path
+    reason: str
+
+
+class Listing(list):
+    """What was found in a folder: a list that also knows what is not in it.
+
+    Attributes:
+        root: the folder.
+        left_out: the other files, each with the reason.
+    """
+
+    def __init__(self, found: Iterable, root: Path, left_out: Iterable[LeftOut]) -> None:
+        super().__init__(found)
+        self.root = root
+        self.left_out = list(left_out)
+
+    def told(self) -> list[str]:
+        """What is left out: one line for each reason, how many, and which."""
+        groups = defaultdict(list)
+        for each in self.left_out:
+            groups[each.reason].append(each.path)
+        return [
+            f"{reason}: {len(paths)} ({_named(reason, paths, self.root)})"
+            for reason, paths in groups.items()
+        ]
+
+
+def nothing(root: Path, example: str, left_out: Iterable[LeftOut]) -> ValueError:
+    """The error where a folder holds nothing that can be used; it says what is there."""
+    there = "; ".join(Listing([], root, left_out).told()) or "nothing"
+    return ValueError(
+        f"{root}: no video below it is named like {example} (see --reader); there is {there}"
+    )
+
+
+def videos(root: str | os.PathLike) -> tuple[list[Path], list[LeftOut]]:
+    """Look for videos, at any depth.
+
+    Links are followed, to folders too; each folder is read once. A link to a file that is not
+    there is listed, so that reading it is an error that names it.
+
+    Returns:
+        The videos in order of path, and what is left out likewise.
+
+    Raises:
+        FileNotFoundError: ``root`` is not a folder.
+        OSError: it cannot be opened.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder")
+    found: list[Path] = []
+    left_out: list[LeftOut] = []
+    read: set[str] = set()
+    # Folders come under their own names before links to them, and hidden ones last.
+    folders, links, hidden = [root], [], []
+    while folders or links or hidden:
+        unseen = not (folders or links)
+        folder = (folders or links or hidden).pop(0)
+        place = os.path.realpath(folder)
+        around = folder != root and _is_around(place, folder)
+        if place in read or around:
+            goal = "around it" if around else "that is read anyway"
+            if not unseen:
+                left_out.append(LeftOut(folder, f"a link to a folder {goal}"))
+            continue
+        read.add(place)
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            if folder == root:
+                raise
+            left_out.append(LeftOut(folder, f"cannot be opened ({error.strerror})"))
+            continue
+        for name in names:
+            path, is_video = folder / name, os.path.splitext(name)[1].lower() in VIDEO_ENDINGS
+            is_hidden = unseen or name.startswith(".") or name.lower() in HIDDEN
+            if os.path.isdir(path):
+                is_link = os.path.realpath(path) != os.path.join(place, name)
+                (hidden if is_hidden else links if is_link else folders).append(path)
+            elif is_hidden:
+                left_out += [LeftOut(path, "hidden or deleted")] if is_video else []
+            elif not is_video:
+                left_out.append(LeftOut(path, _NO_VIDEO))
+            elif os.path.isfile(path) or os.path.islink(path):
+                found.append(path)
+            else:
+                left_out.append(LeftOut(path, "not a regular file"))
+    return sorted(found), sorted(left_out, key=lambda each: each.path)
+
+
+def _is_around(place: str, link: Path) -> bool:
+    """Whether a link leads to a folder around its own, from which there is no end."""
+    return Path(os.path.realpath(link.parent)).is_relative_to(place)
+
+
+def _named(reason: str, paths: list[Path], root: Path) -> str:
+    if reason == _NO_VIDEO and len(paths) > _SHOWN:
+        endings = Counter(path.suffix.lower() or "without any" for path in paths)
+        return ", ".join(f"{count} {printable(ending)}" for ending, count in endings.most_common())
+    names = [printable(os.path.relpath(path, root)) for path in paths[:_SHOWN]]
+    more = [f"{len(paths) - _SHOWN} more"] if len(paths) > _SHOWN else []
+    return ", ".join([*names, *more])
