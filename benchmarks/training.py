@@ -59,7 +59,7 @@ def recipe(args: argparse.Namespace) -> None:
             train_set = datasets.ClipDataset(
                 train,
                 **shape,
-                sampler=partial(sampler.jitter, generator=None),
+                sampler=sampler.jitter,
                 transform=v2.RandomHorizontalFlip(),
             )
             test_set = datasets.ClipDataset(val + test, **shape, classes=train_set.classes)

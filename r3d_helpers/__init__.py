@@ -21,6 +21,7 @@ _SUBMODULES = (
     "guards",
     "metrics",
     "model",
+    "recommended",
     "sampler",
     "studies",
     "trainer",

@@ -9,12 +9,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import doctor
+from . import doctor, recommended
+from .config import CHOICES, TrainConfig
 
 if TYPE_CHECKING:  # imported late, so that `doctor` runs where these cannot be
     from .apply.plan import CropOptions, Source
 
 READERS = ("ravdess", "crema_d", "folder")
+CONFIG_OPTIONS = {  # fields of TrainConfig, from where their types and defaults come
+    "epochs": "passes over the training set (%(default)s)",
+    "batch_size": "clips per step, of all processes (%(default)s)",
+    "micro_batch": "clips per forward pass (a process's share)",
+    "lr": "highest learning rate (%(default)s)",
+    "mix": "blend clips of a batch (%(default)s)",
+    "freeze": "train no stage up to this one (%(default)s)",
+    "layer_decay": "factor on the learning rate, per stage (%(default)s)",
+    "precision": "of training (%(default)s)",
+    "channels_last": "memory layout for GPUs",
+    "class_weights": "weight rare classes more",
+    "ema": "decay of the average of the weights, 0 for none (%(default)s)",
+    "seed": "of split and training (%(default)s)",
+    "num_workers": "loading processes (%(default)s)",
+}
 EXPERIMENT_OPTIONS = {
     "seeds": {"type": int, "help": "splits of the people"},
     "trials": {"type": int, "help": "settings tried for each split"},
@@ -71,33 +87,29 @@ def main(argv: list[str] | None = None) -> int:
     )
     add.add_argument("--folds", type=int, help="one run per fold of the subjects, scores pooled")
     add.add_argument("--views", type=int, default=1, help="clips per test video (%(default)s)")
-    add.add_argument("--seed", type=int, default=0, help="of split and training (%(default)s)")
     add.add_argument("--from", dest="start", type=Path, help="fine-tune this checkpoint")
     add.add_argument("--clip-len", type=int, help="frames per clip (16, or as in --from)")
     add.add_argument("--size", type=int, help="pixels (112, or as in --from)")
-    add.add_argument("--se", choices=("output", "residual", "none"), help="(output)")
-    add.add_argument("--se-init", choices=("default", "identity"), help="(identity)")
+    add.add_argument(
+        "--se", choices=("output", "residual", "none"), help="where the gates sit (output)"
+    )
+    add.add_argument("--se-init", choices=("default", "identity"), help=f"({recommended.SE_INIT})")
     add.add_argument("--dropout", type=float, help="(0.5, or as in --from)")
     add.add_argument(
-        "--lean", action="store_true", help="leave out kernel slices that no frame reaches"
+        "--lean",
+        action=argparse.BooleanOptionalAction,
+        help="without kernel slices that no frame reaches (--lean, or as in --from)",
     )
     add.add_argument("--weights", help="KINETICS400_V1, or a file; random without")
-    stages = ("none", "stem", "layer1", "layer2", "layer3", "layer4")
-    add.add_argument("--freeze", choices=stages, default="none", help="up to this stage")
-    add.add_argument(
-        "--layer-decay", type=float, default=1.0, help="of lr, per stage (%(default)s)"
-    )
-    add.add_argument("--augment", choices=("none", "light", "strong"), default="light")
-    add.add_argument("--mix", choices=("none", "mixup", "cutmix"), default="none")
-    add.add_argument("--epochs", type=int, default=10, help="(%(default)s)")
-    add.add_argument("--batch-size", type=int, default=16, help="of all processes (%(default)s)")
-    add.add_argument("--micro-batch", type=int, help="clips per forward pass (a process's share)")
-    add.add_argument("--lr", type=float, default=6e-4, help="(%(default)s)")
-    add.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    add.add_argument("--channels-last", action="store_true", help="memory layout for GPUs")
-    add.add_argument("--class-weights", action="store_true", help="weight rare classes more")
-    add.add_argument("--ema", type=float, default=0.0, help="decay, 0 for none (%(default)s)")
-    add.add_argument("--num-workers", type=int, default=0, help="loading processes (%(default)s)")
+    add.add_argument("--augment", choices=("none", "light", "strong"), default=recommended.AUGMENT)
+    for name, about in CONFIG_OPTIONS.items():
+        flag, default = f"--{name.replace('_', '-')}", getattr(TrainConfig, name)
+        if isinstance(default, bool):
+            add.add_argument(flag, action="store_true", help=about)
+        else:
+            kind = int if default is None else type(default)
+            choices = CHOICES.get(name)
+            add.add_argument(flag, type=kind, choices=choices, default=default, help=about)
     add.set_defaults(run=_train)
 
     add = commands.add_parser("evaluate", help="score a trained model on subjects it has not seen")
@@ -223,15 +235,13 @@ def _describe(args: argparse.Namespace) -> int:
 def _train(args: argparse.Namespace) -> int:
     from .apply import runs
     from .apply.plan import ModelOptions, Plan
-    from .config import TrainConfig
 
     signal.signal(signal.SIGTERM, _stop)
-    names = set(TrainConfig.__dataclass_fields__) & set(vars(args))
     plan = Plan(
         source=_source(args),
         out=args.out,
         model=ModelOptions(args.se, args.se_init, args.dropout, args.lean, args.weights),
-        config=TrainConfig(**{name: getattr(args, name) for name in names}),
+        config=TrainConfig(**{name: getattr(args, name) for name in CONFIG_OPTIONS}),
         clip_len=args.clip_len,
         size=args.size,
         crop=_crop(args),

@@ -3,12 +3,19 @@
 import math
 from dataclasses import dataclass
 
-from .model import STAGES
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")  # of the backbone, from the input on
+CHOICES = {
+    "precision": ("float32", "bfloat16"),
+    "mix": ("none", "mixup", "cutmix"),
+    "freeze": ("none", *STAGES),
+}
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How to train; every number is checked when the object is made.
+
+    The defaults are the recommended training; what goes with it is in `recommended`.
 
     Attributes:
         epochs: passes over the training set.
@@ -48,7 +55,7 @@ class TrainConfig:
     epochs: int = 10
     batch_size: int = 16
     micro_batch: int | None = None
-    lr: float = 1e-3
+    lr: float = 6e-4
     weight_decay: float = 0.05
     warmup: float = 0.1
     label_smoothing: float = 0.05
@@ -78,12 +85,7 @@ class TrainConfig:
             raise ValueError(
                 f"micro_batch must divide batch_size, {self.batch_size}, got {micro!r}"
             )
-        choices = {
-            "precision": ("float32", "bfloat16"),
-            "mix": ("none", "mixup", "cutmix"),
-            "freeze": ("none", *STAGES),
-        }
-        for name, known in choices.items():
+        for name, known in CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         for name in ("warmup", "label_smoothing", "ema"):

@@ -12,8 +12,6 @@ from torchvision.models.video import R3D_18_Weights, VideoResNet, r3d_18
 
 from . import sampler
 
-STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")  # of the backbone, from the input on
-
 
 class SqueezeExcitation3d(nn.Module):
     """Scale every channel of a feature map by a gate that the whole map decides.
@@ -185,7 +183,8 @@ class R3DEmotion(nn.Module):
                 if other.config["lean"] and max(before, after) > 0:
                     raise ValueError(
                         f"a lean model for {self.clip_len} frames lacks kernel slices that "
-                        f"{other.clip_len} frames need: with lean=False they begin as zeros"
+                        f"{other.clip_len} frames need: with lean=False (--no-lean) they begin as "
+                        "zeros"
                     )
                 weight = state[f"{name}.weight"]
                 state[f"{name}.weight"] = F.pad(weight, (0, 0, 0, 0, before, after))

@@ -37,7 +37,9 @@ def uniform(num_frames: int, clip_len: int = 16) -> list[int]:
     return [(2 * i + 1) * num_frames // (2 * clip_len) for i in range(clip_len)]
 
 
-def jitter(num_frames: int, clip_len: int = 16, *, generator: torch.Generator | None) -> list[int]:
+def jitter(
+    num_frames: int, clip_len: int = 16, *, generator: torch.Generator | None = None
+) -> list[int]:
     """Take one random frame from each of ``clip_len`` equal segments: `uniform` for training.
 
     A segment shorter than one frame gives the frame it starts in, so that a video of at most
@@ -56,7 +58,7 @@ def jitter(num_frames: int, clip_len: int = 16, *, generator: torch.Generator | 
 
     Source: TSN's training-time sampling (Wang et al. 2016), in integers.
 
-    >>> jitter(4, 4, generator=None)
+    >>> jitter(4, 4)
     [0, 1, 2, 3]
     """
     _check(num_frames=num_frames, clip_len=clip_len)

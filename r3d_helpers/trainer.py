@@ -25,10 +25,10 @@ from tqdm.auto import tqdm
 
 from . import _moved, checkpoint, parallel, preflight
 from .checkpoint import Metadata
-from .config import TrainConfig
+from .config import STAGES, TrainConfig
 from .files import remove_parts
 from .metrics import Scores, best_epoch, score
-from .model import STAGES, R3DEmotion
+from .model import R3DEmotion
 from .optim import class_weights, parameter_groups
 
 __getattr__ = _moved.names(__name__, load="checkpoint.load")

@@ -322,8 +322,7 @@ def test_the_transform_gets_bytes_before_they_are_normalised(clips):
 
 
 def test_a_jittered_item_repeats_with_torchs_seed(clips):
-    jitter = partial(sampler.jitter, generator=None)
-    dataset = datasets.ClipDataset(clips, clip_len=4, size=16, sampler=jitter)
+    dataset = datasets.ClipDataset(clips, clip_len=4, size=16, sampler=sampler.jitter)
 
     def draw(seed):
         torch.manual_seed(seed)

@@ -20,7 +20,7 @@ from torchvision.models.video import r3d_18
 import r3d_helpers
 from r3d_helpers import R3DEmotion, sampler
 from r3d_helpers.classroom import checks
-from r3d_helpers.model import STAGES
+from r3d_helpers.config import STAGES
 from tools import between, guard_table
 
 ROOT = Path(__file__).parents[1]

@@ -107,7 +107,7 @@ def test_jitter_repeats_with_its_generator(length, n, seed):
 
 def test_jitter_without_a_generator_draws_from_torch():
     torch.manual_seed(5)
-    drawn = sampler.jitter(400, generator=None)
+    drawn = sampler.jitter(400)
     assert drawn == sampler.jitter(400, generator=seeded(5))
 
 
@@ -216,7 +216,7 @@ def test_a_default_dtype_changes_no_index(rule, dtype):
 
 SAMPLERS = {
     "uniform": sampler.uniform,
-    "jitter": lambda *args: sampler.jitter(*args, generator=None),
+    "jitter": sampler.jitter,
     "dense": sampler.dense,
     "multi": sampler.multi,
     "document": sampler.document,

@@ -12,8 +12,9 @@ from captum.attr import LayerAttribution, LayerGradCam
 from torch import Tensor
 
 from .. import sampler, video
+from ..config import STAGES
 from ..datasets import normalize
-from ..model import STAGES, R3DEmotion, SqueezeExcitation3d
+from ..model import R3DEmotion, SqueezeExcitation3d
 from .crops import FaceCrop, Track
 
 _BATCH = 8  # windows that go through the network together

@@ -1,11 +1,11 @@
 """What the commands are asked to do: where clips come from, how they look, what is trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import checkpoint, datasets, video
+from .. import checkpoint, datasets, recommended, video
 from ..config import TrainConfig
 from ..datasets import Clip, ClipDataset
 from ..listing import Listing
@@ -102,30 +102,38 @@ class Shape:
     crop: FaceCrop | None = None
     cache: Path | None = None
 
-    def dataset(self, clips: Sequence[Clip], **options: Any) -> ClipDataset:  # noqa: ANN401 (as there)
-        """Serve clips in this shape; ``options`` as `ClipDataset`."""
+    def dataset(
+        self,
+        clips: Sequence[Clip],
+        make: Callable[..., ClipDataset] = ClipDataset,
+        **options: Any,  # noqa: ANN401 (as there)
+    ) -> ClipDataset:
+        """Serve clips in this shape; ``options`` as ``make``."""
         reader = self.crop or video
         if self.cache is not None:
             reader = ClipCache(self.cache, self.crop)
-        return ClipDataset(clips, self.clip_len, self.size, reader=reader, **options)
+        shape = {"clip_len": self.clip_len, "size": self.size, "reader": reader}
+        return make(clips, **shape, **options)
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The model that is asked for, as far as it is said; see `R3DEmotion`.
+    """The model that is asked for, as far as it is said.
+
+    None: as in the checkpoint to start from; without one, as in `recommended.model`.
 
     Attributes:
-        se: ``"output"``, ``"residual"`` or ``"none"``; None: ``"output"``.
-        se_init: None: ``"identity"``.
-        dropout: None: as in the checkpoint to start from, or 0.5.
-        lean: leave out the slices of kernels that no frame reaches.
-        weights: of torchvision's ``r3d_18``.
+        se: as in `R3DEmotion`, with ``"none"`` for no gates.
+        se_init: as in `R3DEmotion`, as are the others.
+        dropout: likewise.
+        lean: likewise.
+        weights: likewise.
     """
 
     se: str | None = None
     se_init: str | None = None
     dropout: float | None = None
-    lean: bool = False
+    lean: bool | None = None
     weights: str | None = None
 
     def build(self, classes: Sequence[str], clip_len: int, start: Path | None) -> R3DEmotion:
@@ -133,10 +141,9 @@ class ModelOptions:
         given = {name: value for name, value in asdict(self).items() if value is not None}
         if start is not None:
             return checkpoint.load(start, classes, clip_len=clip_len, **given)[0]
-        options = {"se": "output", "se_init": "identity", **given}
-        if options["se"] == "none":
-            options["se"] = None
-        return R3DEmotion(len(classes), clip_len=clip_len, **options)
+        if self.se == "none":
+            given["se"] = None
+        return recommended.model(len(classes), clip_len=clip_len, **given)
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,7 @@ class Plan:
     size: int | None = None
     crop: CropOptions = CropOptions()
     cache: Path | None = None
-    augment: str = "light"
+    augment: str = recommended.AUGMENT
     seed: int = 0
     start: Path | None = None
     resume: bool = False

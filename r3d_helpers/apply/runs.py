@@ -4,13 +4,12 @@ import csv
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
 
-from .. import augment, checkpoint, datasets, sampler, video
+from .. import checkpoint, datasets, recommended, video
 from ..checkpoint import Metadata
 from ..config import TrainConfig
 from ..datasets import Clip
@@ -64,12 +63,7 @@ def _fit(
     classes: Sequence[str],
 ) -> None:
     """Train one run, score it on ``test``, and write its model card."""
-    train_set = shape.dataset(
-        train,
-        classes=classes,
-        sampler=partial(sampler.jitter, generator=None),
-        transform=augment.preset(plan.augment),
-    )
+    train_set = shape.dataset(train, recommended.train_set, classes=classes, augment=plan.augment)
     val_set, test_set = (shape.dataset(part, classes=classes) for part in (val, test))
     if plan.resume and not (plan.folds and not (out / "last.safetensors").exists()):
         run = _resumed(plan, out)

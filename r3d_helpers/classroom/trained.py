@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
 from torchvision.transforms import v2
 
-from .. import sampler
+from .. import recommended
 from ..checkpoint import load
 from ..config import TrainConfig
 from ..datasets import Clip, ClipDataset, InMemory
@@ -32,16 +31,10 @@ def trained_model(
         The lean model in evaluation mode, for 4 frames of 32 x 32, and a few words that say which.
     """
     shape = {"clip_len": 4, "size": 32, "reader": InMemory()}
-    train_set = ClipDataset(
-        train,
-        **shape,
-        sampler=partial(sampler.jitter, generator=None),
-        transform=v2.RandomHorizontalFlip(),
-    )
+    train_set = recommended.train_set(train, **shape, transform=v2.RandomHorizontalFlip())
     val_set = ClipDataset(val, **shape, classes=train_set.classes)
     torch.manual_seed(0)
-    settings = {"clip_len": 4, "se_init": "identity", "dropout": 0.0, "lean": True}
-    model = R3DEmotion(len(train_set.classes), **settings)
+    model = recommended.model(len(train_set.classes), clip_len=4, dropout=0.0)
 
     best = Path(runs, "04", "best.safetensors")
     if best.exists():
@@ -52,6 +45,6 @@ def trained_model(
     if (folder / "last.safetensors").exists():
         trainer = Trainer.resume(folder)
     else:
-        trainer = Trainer(model, TrainConfig(epochs=2, lr=6e-4), folder)
+        trainer = Trainer(model, TrainConfig(epochs=2), folder)
     trainer.fit(train_set, val_set)
     return trainer.model.eval(), "a stand-in, trained for two epochs"

@@ -32,15 +32,14 @@ def se(
     settings: Sequence[Mapping[str, str]] = SE_SETTINGS,
     work: str | os.PathLike = "runs",
     seeds: int = 3,
-    epochs: int = 7,
-    clip_len: int = 4,
-    size: int = 32,
-    lr: float = 4e-4,
+    epochs: int = Recipe.epochs,
+    clip_len: int = Recipe.clip_len,
+    size: int = Recipe.size,
+    lr: float = Recipe.lr,
 ) -> list[dict[str, str]]:
     """Compare where the gates sit and how they start, on people never seen.
 
-    Each seed is another split of the people and another start, the same for all settings; the
-    budget is that of lesson 04.
+    Each seed is another split of the people and another start, the same for all settings.
 
     Args:
         root: samples as `datasets.ravdess` reads them.
@@ -104,9 +103,9 @@ def augmentation(
     work: str | os.PathLike = "runs",
     seeds: int = 3,
     epochs: int = 15,
-    clip_len: int = 4,
-    size: int = 32,
-    lr: float = 4e-4,
+    clip_len: int = Recipe.clip_len,
+    size: int = Recipe.size,
+    lr: float = Recipe.lr,
 ) -> list[dict[str, str]]:
     """Compare augmentations where they are needed: with few people to learn from.
 

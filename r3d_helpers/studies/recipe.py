@@ -27,7 +27,9 @@ VIEWS = 3  # clips of one video to average over
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run depends on besides the clips; as it stands, lesson 04's.
+    """What a run depends on besides the clips.
+
+    The defaults are those of the stored results, and stay: other ones would make them anew.
 
     Attributes:
         seed: which people are trained, validated and tested on, and the start.
@@ -160,8 +162,7 @@ def _random_sampler(recipe: Recipe) -> Callable[[int, int], list[int]]:
     """What training samples with."""
     if recipe.sampling == "dense":
         return _random_dense
-    jitter = partial(sampler.jitter, generator=None)
-    return augment.Speed(jitter) if recipe.augment == "speed" else jitter
+    return augment.Speed(sampler.jitter) if recipe.augment == "speed" else sampler.jitter
 
 
 def _random_dense(num_frames: int, clip_len: int) -> list[int]:

@@ -42,8 +42,8 @@ def tuning(
     seeds: int = 3,
     trials: int = 12,
     epochs: int = 4,
-    clip_len: int = 4,
-    size: int = 32,
+    clip_len: int = Recipe.clip_len,
+    size: int = Recipe.size,
 ) -> list[dict[str, str]]:
     """Tune for each split of the people, and compare with the settings as they were.
 
