@@ -17,6 +17,7 @@ def named(*kinds):
     return tuple(lesson.name for lesson in listed(*kinds))
 
 
+NOT_OURS = ("raises-exception", notebooks.UNCOMPARED, book.SLIDE, book.MORE, *book.ASKED)
 BUG_LESSONS = named("bug")
 WITH_EXERCISES = named("bug", "review")
 EXPERIMENTS = named("experiment")
@@ -29,11 +30,7 @@ def load(name):
 
 def tags(cell):
     """The tags of a cell that are ours, not the tools'."""
-    return [
-        tag
-        for tag in cell.metadata.get("tags", ())
-        if tag not in ("raises-exception", notebooks.UNCOMPARED, book.SLIDE, book.MORE)
-    ]
+    return [tag for tag in cell.metadata.get("tags", ()) if tag not in NOT_OURS]
 
 
 def cell(name, tag):

@@ -15,12 +15,16 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from r3d_helpers.classroom import course, guesses
+
 from .lessons import lessons
 from .notebooks import BUILD, NOTEBOOKS, ROOT, widgets
 
 DOCS = ROOT / "docs"
 BOOK = BUILD / "book"
 SLIDE, MORE = "slide", "slide-more"  # tags: a cell begins a slide, or goes on with it
+GUESS, REPLY, PROGRESS = ASKED = "guess", "reply", "progress"  # tags: they need a kernel
+_ASK = re.compile(r'guesses\.ask\("(\w+)"\)')
 _FIGURE = re.compile(r"\*(The (?:first )?figure .+?)\*(?:\n\n|$)", re.DOTALL)
 
 
@@ -49,12 +53,15 @@ def build(executed: Path = NOTEBOOKS, out: Path = BOOK) -> int:
 def readable(notebook: NotebookNode) -> NotebookNode:
     """Prepare an executed notebook, in place, for readers without a kernel.
 
-    The text below a figure becomes its alternative text. The controls of widgets are disabled, for
-    nothing would follow if they were moved.
+    The answer to a guess is folded below the question. The text below a figure becomes its
+    alternative text. The controls of widgets are disabled: nothing would follow if they moved.
 
     Raises:
         ValueError: nothing below a figure describes it.
     """
+    notebook.cells = [
+        _folded(cell) for cell in notebook.cells if not _is_tagged(cell, REPLY, PROGRESS)
+    ]
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", ()):
             if "image/png" in output.get("data", {}):
@@ -69,6 +76,18 @@ def readable(notebook: NotebookNode) -> NotebookNode:
         if "disabled" in model["state"]:
             model["state"]["disabled"] = True
     return notebook
+
+
+def _folded(cell: NotebookNode) -> NotebookNode:
+    """The answer in place of a cell that asks for a guess; any other cell as it is."""
+    if not _is_tagged(cell, GUESS):
+        return cell
+    answer = guesses.folded(course.guess(_ASK.search(cell.source)[1]))
+    return nbformat.v4.new_markdown_cell(answer, id=cell.id)
+
+
+def _is_tagged(cell: NotebookNode, *tags: str) -> bool:
+    return not set(tags).isdisjoint(cell.metadata.get("tags", ()))
 
 
 def slides(notebook: NotebookNode) -> str:

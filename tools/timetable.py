@@ -17,6 +17,8 @@ from itertools import accumulate
 
 import nbformat
 
+from r3d_helpers.classroom import course
+
 from .between import put
 from .notebooks import NOTEBOOKS, ROOT, execute
 
@@ -95,8 +97,19 @@ def plans() -> tuple[Plan, ...]:
 
 def _block(entry: dict) -> Block:
     parts = [Part(**p) if isinstance(p, dict) else p for p in entry.get("together", ())]
+    alone = dict(_alone(entry["lesson"], part) for part in entry.get("alone", ()))
     lists = {name: tuple(entry.get(name, ())) for name in ("computes", "late")}
-    return Block(**{**entry, "together": tuple(parts), **lists})
+    return Block(**{**entry, "together": tuple(parts), "alone": alone, **lists})
+
+
+def _alone(lesson: str, part: str | dict) -> tuple[str, int]:
+    """What people do on their own, and its minutes; those of exercises are the course's."""
+    if isinstance(part, dict):
+        return part["section"], part["minutes"]
+    for exercise in course.EXERCISES:
+        if (exercise.lesson, exercise.title) == (lesson, part):
+            return part, exercise.minutes
+    raise ValueError(f"{lesson} has no exercise {part!r}: see r3d_helpers/classroom/course/")
 
 
 def cells(lesson: str) -> Iterator[Cell]:

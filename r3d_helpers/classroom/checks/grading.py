@@ -1,13 +1,16 @@
 """How a check takes an answer apart, and what it prints.
 
 Every check takes an answer and prints one paragraph: "Right", "Not attempted" where the stub is
-untouched, or "Not yet" and why. None of them raises, so that Run All goes on.
+untouched, or "Not yet" and why. None of them raises, so that Run All goes on. In a learner's copy
+the answer counts for the progress, and a button offers the solution.
 """
 
 import functools
 from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
+
+from .. import progress, reveal
 
 # What a learner's own code may die of, and what that means.
 _REASONS = {
@@ -47,14 +50,29 @@ def check(judge: Callable[[object], str]) -> Callable[[object], None]:
             if answer is ...:
                 raise Untouched
             print("Right:", judge(answer))
+            _count(judge.__name__, right=True)
         except Untouched:
             print("Not attempted: put your answer in place of the three dots and run this again.")
         except Wrong as wrong:
             print("Not yet:", wrong)
+            _count(judge.__name__)
         except Exception as error:  # an answer that nobody has thought of
             print(f"Not yet: the answer cannot be examined, {type(error).__name__}: {error}")
+            _count(judge.__name__)
+        reveal.offer(judge.__name__)
 
     return wrapper
+
+
+def _count(name: str, right: bool = False) -> None:
+    """Note a try, up to the first right one."""
+    try:
+        with progress.change() as record:
+            tried = record.exercises.setdefault(name, progress.Tried())
+            tried.tries += not tried.solved
+            tried.solved |= right
+    except OSError as error:
+        print(f"Your progress could not be kept: {error}")
 
 
 def run_answer(function: Callable, *arguments: object) -> object:

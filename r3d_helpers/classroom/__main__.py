@@ -1,0 +1,52 @@
+"""``python -m r3d_helpers.classroom progress | class``: what a learner did, and what a class did.
+
+``progress [FILE]`` shows a learner's own table. ``class FOLDER`` makes a table of a folder of such
+files, one for each learner, with what was most often guessed wrong.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import progress, survey
+
+PLACES = (".", "playground", "notebooks")  # where a learner's file may be, seen from here
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print a table; the exit status is 1 where there is nothing to show."""
+    parser = argparse.ArgumentParser(prog="python -m r3d_helpers.classroom")
+    commands = parser.add_subparsers(dest="command", required=True)
+    mine = commands.add_parser("progress", help="what you guessed and solved")
+    mine.add_argument(
+        "file", nargs="?", type=Path, help="your progress.json; found where not given"
+    )
+    ours = commands.add_parser("class", help="a table of a folder of such files")
+    ours.add_argument("folder", type=Path, help="with a file.json for each learner")
+    args = parser.parse_args(argv)
+    try:
+        if args.command == "class":
+            print(survey.of(args.folder))
+        else:
+            path = args.file or _found()
+            if not path.exists():
+                raise progress.DamagedError(f"{path}: there is no such file")
+            print(progress.table(progress.read(path)))
+    except (progress.DamagedError, survey.EmptyError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _found() -> Path:
+    found = [path for place in PLACES if (path := Path(place, progress.FILE)).exists()]
+    if not found:
+        raise progress.DamagedError(
+            f"no {progress.FILE} in {', '.join(PLACES)}: it comes with the first guess in a "
+            "learner's copy; give its path if it is elsewhere"
+        )
+    return found[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What the lessons ask: their guesses and exercises, once, for lessons, guide and progress."""
+
+from . import meet_the_clip
+from .parts import Exercise, Guess
+
+__all__ = ["EXERCISES", "GUESSES", "Exercise", "Guess", "exercise", "guess"]
+
+GUESSES: tuple[Guess, ...] = (*meet_the_clip.GUESSES,)
+EXERCISES: tuple[Exercise, ...] = (
+    *meet_the_clip.EXERCISES,
+    Exercise("01_bug_permute", "from_frames", "1 · Back from the pile", 2, 9),
+    Exercise("01_bug_permute", "to_tokens", "2 · Find it elsewhere", 2, 10),
+    Exercise("01_bug_permute", "quiz_permute", "3 · One question", 1, 3),
+    Exercise("02_bug_se_access", "gate_layer", "1 · Any layer", 2, 10),
+    Exercise("02_bug_se_access", "gated_unet", "2 · Find it elsewhere", 2, 8),
+    Exercise("02_bug_se_access", "quiz_se", "3 · One question", 1, 3),
+    Exercise("03_bug_redundant_lstm", "keep_time", "1 · Keep the time", 2, 8),
+    Exercise("03_bug_redundant_lstm", "voice", "2 · Find it elsewhere", 2, 10),
+    Exercise("03_bug_redundant_lstm", "quiz_lstm", "3 · One question", 1, 3),
+    Exercise("06_review_hooks_and_weights", "stands_alone", "1 · A guard to keep", 3, 12),
+    Exercise("06_review_hooks_and_weights", "even", "2 · Find it elsewhere", 2, 8),
+    Exercise("06_review_hooks_and_weights", "quiz_review", "3 · One question", 1, 3),
+    Exercise("08_clip_size", "frames_needed", "1 · Enough frames", 2, 8),
+    Exercise("08_clip_size", "quiz_clip", "2 · One question", 1, 3),
+    Exercise("09_augmentation", "one_draw", "1 · Mend it", 2, 8),
+    Exercise("09_augmentation", "quiz_label", "2 · One question", 1, 3),
+    Exercise("10_tuning", "honest", "1 · The honest number", 2, 8),
+    Exercise("10_tuning", "quiz_tuning", "2 · One question", 1, 3),
+    Exercise("11_your_own_videos", "over_people", "1 · Draw people", 2, 10),
+    Exercise("11_your_own_videos", "quiz_faces", "2 · One question", 1, 3),
+    Exercise("13_scale_out", "gather", "1 · Unequal parts", 3, 10),
+    Exercise("13_scale_out", "quiz_scale", "2 · One question", 1, 3),
+)
+
+
+def guess(name: str) -> Guess:
+    """The guess of this name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return _one(GUESSES, name)
+
+
+def exercise(name: str) -> Exercise:
+    """The exercise whose check has this name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return _one(EXERCISES, name)
+
+
+def _one(parts: tuple, name: str) -> object:
+    for part in parts:
+        if part.name == name:
+            return part
+    raise KeyError(f"{name!r} is none of {', '.join(part.name for part in parts)}")

@@ -1,0 +1,88 @@
+"""A class at a glance, from the progress files that its learners hand in."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import course, progress
+from .progress import Progress
+
+
+class EmptyError(Exception):
+    """There is no file to make a table of; the message says where it was looked for."""
+
+
+def of(folder: Path) -> str:
+    """A table of the class, what was guessed, worst first, and what was solved.
+
+    Args:
+        folder: with a ``.json`` file for each learner, called as the learner should be.
+
+    Raises:
+        EmptyError: there is no such folder, or no file in it that can be read.
+    """
+    records, damaged = {}, []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            records[path.stem] = progress.read(path)
+        except progress.DamagedError as error:
+            damaged.append(f"left out: {error}")
+    if not records:
+        raise EmptyError("\n".join([f"{folder}: no learner's .json file can be read", *damaged]))
+    parts = [learners(records), guesses(records), exercises(records), "\n".join(damaged)]
+    return "\n\n".join(filter(None, parts))
+
+
+def learners(records: Mapping[str, Progress]) -> str:
+    """A line for each learner."""
+    wide = max(7, *map(len, records))
+    lines = [f"{'learner':<{wide}}  guesses  right  exercises tried  solved"]
+    for name, record in records.items():
+        right = sum(_is_right(g, record) for g in course.GUESSES)
+        solved = sum(tried.solved for tried in record.exercises.values())
+        lines.append(
+            f"{name:<{wide}}  {len(record.guesses):>7}  {right:>5}  "
+            f"{len(record.exercises):>15}  {solved:>6}"
+        )
+    return "\n".join(lines)
+
+
+def guesses(records: Mapping[str, Progress]) -> str:
+    """What was guessed, most often wrong first, with the wrong option that drew most."""
+    found = []
+    for guess in course.GUESSES:
+        options = [
+            r.guesses[guess.name].option for r in records.values() if guess.name in r.guesses
+        ]
+        wrong = Counter(option for option in options if option != guess.right)
+        if options:
+            found.append((wrong.total() / len(options), guess, len(options), wrong))
+    lines = []
+    for _, guess, made, wrong in sorted(found, key=lambda entry: -entry[0]):
+        most = f", most often {wrong.most_common(1)[0][0]}" if wrong else ""
+        lines.append(
+            f"{guess.lesson[:2]}  {guess.about}: {wrong.total()} of {made} wrong{most}; "
+            f"right is {guess.right}"
+        )
+    return "\n".join(["guessed wrong, most often first", *lines]) if lines else ""
+
+
+def exercises(records: Mapping[str, Progress]) -> str:
+    """What was tried, in order: how many solved it, and how many with the solution in sight."""
+    lines = []
+    for exercise in course.EXERCISES:
+        tried = [
+            r.exercises[exercise.name] for r in records.values() if exercise.name in r.exercises
+        ]
+        if tried:
+            solved, looked = (sum(getattr(t, n) for t in tried) for n in ("solved", "looked"))
+            lines.append(
+                f"{exercise.lesson[:2]}  {exercise.title}: {solved} of {len(tried)} solved it; "
+                f"{looked} looked at the solution before"
+            )
+    return "\n".join(["exercises", *lines]) if lines else ""
+
+
+def _is_right(guess: course.Guess, record: Progress) -> bool:
+    kept = record.guesses.get(guess.name)
+    return kept is not None and kept.option == guess.right
