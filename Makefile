@@ -27,9 +27,8 @@ run: setup ## execute the notebooks in order on the shipped samples, and make th
 test: setup ## run all tests; every notebook is one
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
-lab: setup ## open JupyterLab on a copy of the notebooks, playground/, that is yours to edit
-	@mkdir -p playground && cp -n notebooks/*.ipynb playground/ || true
-	@$(BIN)/jupyter lab playground
+lab: setup ## open JupyterLab on a learner's copy of the lessons, playground/, that is yours to edit
+	@$(BIN)/python -m tools.lab
 
 book: setup ## make the book of the notebooks as they are stored: build/book/index.html
 	@$(BIN)/python -m tools.book

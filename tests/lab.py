@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import nbformat
 
-from tools import notebooks
+from tools import copies, notebooks
 
 # Every kernel begins with this. What a lesson starts as a process of its own is not cut short.
 SHORT = """
@@ -118,16 +118,10 @@ class Lesson:
 
 
 def _copy_kit(folder):
-    """Lessons without outputs, so that no stored one passes for a new one, and half the samples."""
+    """The learner's copies, so that no stored output passes for a new one, and half the samples."""
     others = shutil.ignore_patterns("Actor_3[3-9]", "Actor_[456]?")  # lesson 01 shows actor 32
     shutil.copytree(notebooks.ROOT / "data_samples", folder / "data_samples", ignore=others)
-    (folder / "notebooks").mkdir()
-    for path in notebooks.NOTEBOOKS.glob("*.ipynb"):
-        notebook = nbformat.read(path, as_version=4)
-        notebook.metadata.pop("widgets", None)
-        for cell in code_cells(notebook):
-            cell.outputs, cell.execution_count = [], None
-        nbformat.write(notebook, folder / "notebooks" / path.name)
+    copies.renew(notebooks.NOTEBOOKS, folder / "notebooks")
 
 
 def _write(path, text):

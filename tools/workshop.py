@@ -20,7 +20,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from . import notebooks
+from . import copies, notebooks
 from .notebooks import BUILD, ROOT
 from .wheels import PLATFORM, Target, WheelError, gather
 
@@ -59,6 +59,7 @@ If it says "Not ready", it also says what to do. If that does not help, show the
 gives the course.
 
 notebooks/                   the lessons; what you change and run there is yours
+notebooks/progress.json      comes with your first guess: what you guessed and solved, for you alone
 notebooks/take_home.ipynb    a small program to mend for each of the lessons 00 to 06
 docs/learn/cheat-sheet.md          axes on one page
 docs/learn/symptoms.md       from what you see to where it is explained
@@ -73,7 +74,6 @@ TAKE_HOME = """\
 A small program for each lesson, to mend in your own time. Nothing checks the answer here: write a
 test that fails before and passes after. Whoever gave the course has solutions."""
 PROVED = "01_bug_permute"
-_SOLUTION = re.compile(r"<details>\s*<summary>\s*Solution\b.*?</details>\s*", re.DOTALL)
 _TAKE_HOME = re.compile(
     r"^(\*\*Take home\.\*\*.+?)\n\n```python\n(.+?)\n```$", re.DOTALL | re.MULTILINE
 )
@@ -89,17 +89,6 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 class WorkshopError(Exception):
     """Why there is no zip, and what to do."""
-
-
-def without_solutions(notebook: NotebookNode) -> None:
-    """Take the outputs and the folded solutions out of a notebook; hints stay."""
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-        else:
-            cell.source = _SOLUTION.sub("", cell.source)
-    notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
-    notebook.metadata.pop("widgets", None)
 
 
 def take_home(guide: str) -> NotebookNode:
@@ -131,10 +120,7 @@ def assemble(folder: Path) -> None:
     for name in ("start.py", "run.py"):
         shutil.copy(LEARNER / name, folder)
     (folder / "README.txt").write_text(README, encoding="utf-8")
-    for path in notebooks.NOTEBOOKS.glob("*.ipynb"):
-        notebook = nbformat.read(path, as_version=4)
-        without_solutions(notebook)
-        nbformat.write(notebook, folder / "notebooks" / path.name)
+    copies.renew(notebooks.NOTEBOOKS, folder / "notebooks")
     guide = (ROOT / "docs" / "teach" / "instructor.md").read_text(encoding="utf-8")
     nbformat.write(take_home(guide), folder / "notebooks" / "take_home.ipynb")
 
