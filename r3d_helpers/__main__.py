@@ -75,6 +75,7 @@ def main(argv: list[str] | None = None) -> int:
 
     add = commands.add_parser("describe", help="count the clips of a folder and read each of them")
     _source_arguments(add)
+    _crop_arguments(add, ("error", "centre"))
     add.set_defaults(run=_describe)
 
     add = commands.add_parser("train", help="train on a folder of clips, or go on with a run")
@@ -228,7 +229,7 @@ def _describe(args: argparse.Namespace) -> int:
     clips = Source(args.root, args.reader, channel=args.channel).clips()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a clip that is cut short is told as doubtful
-        print(overview.describe(clips, progress=True))
+        print(overview.describe(clips, crop=_crop(args).resolve(None), progress=True))
     return 0
 
 

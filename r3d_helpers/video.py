@@ -54,6 +54,7 @@ class Info:
         width: ``W``, likewise.
         missing: frames that the file promises and that do not decode, where it is cut short or
             damaged.
+        damaged: whether some frames show errors.
     """
 
     num_frames: int
@@ -61,6 +62,7 @@ class Info:
     height: int
     width: int
     missing: int = 0
+    damaged: bool = False
 
 
 def probe(path: str | os.PathLike) -> Info:
@@ -75,7 +77,8 @@ def probe(path: str | os.PathLike) -> Info:
             if file.num_frames == 1:
                 height, width = picture.shape
         _warn(file)
-        return Info(file.num_frames, file.fps, height, width, file.missing())
+        damaged = bool(file.damaged or file.torn)
+        return Info(file.num_frames, file.fps, height, width, file.missing(), damaged)
 
 
 def read(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from r3d_helpers import video
-from r3d_helpers.apply.crops import FaceCrop, NoFaceError, Track
+from r3d_helpers.apply.crops import FaceCrop, NoFaceError, SeveralFaces, Track
 
 DATA = Path(__file__).parent / "data"
 # What the film shows: left, top, right and bottom of the (larger) face.
@@ -32,7 +32,7 @@ FACES = {
 def track_of(*faces, seconds=None, size=(1000, 1000)):
     """A track with one look a second."""
     seconds = [float(i) for i in range(len(faces))] if seconds is None else seconds
-    return Track(*size, seconds[-1], seconds, list(faces))
+    return Track(*size, seconds, seconds, list(faces))
 
 
 def square(track, crop=None, *stretch):
@@ -87,7 +87,8 @@ def test_of_two_faces_the_larger_is_taken_whichever_is_found_first(fake):
 def test_a_track_tells_size_times_and_duration():
     track = FaceCrop(every=8).track(DATA / "vfr.mp4")
     assert (track.height, track.width) == (120, 160)
-    assert track.duration == pytest.approx(2.3, abs=1e-3)  # of the last frame, not the last look
+    assert len(track.times) == 20
+    assert track.times[-1] == pytest.approx(2.3, abs=1e-3)  # of the last frame, not the last look
     assert track.seconds == pytest.approx([0, 8 / 30, 1.7], abs=1e-3)
     assert len(track.faces) == 3
 
@@ -230,6 +231,89 @@ def test_a_single_outlier_does_not_move_the_square(outlier, place):
     faces = [(300.0, 400.0, 80.0, 80.0)] * 5
     faces[place] = outlier
     assert square(track_of(*faces)) == (400, 300, 80, 80)
+
+
+# Two people
+
+LEFT, RIGHT = (100.0, 400.0, 80.0, 80.0), (500.0, 400.0, 90.0, 90.0)
+
+
+@pytest.fixture
+def dialogue(tmp_path):
+    """A large face on the left; then, as another camera shows it, one on the right."""
+    scene = video.read(DATA / "two_faces.mp4").numpy()
+    frames = [scene, scene, scene[:4], scene[..., ::-1], scene[..., ::-1], scene[:4, ..., ::-1]]
+    video.write(tmp_path / "dialogue.mp4", np.concatenate(frames), 15)
+    return tmp_path / "dialogue.mp4"
+
+
+def test_of_two_people_one_is_shown_whole_and_the_other_is_told(dialogue):
+    crop = FaceCrop()
+    track = crop.track(dialogue)
+    x0 = [face[0] for face in track.faces]
+    assert max(x0[:4]) < 100 < min(x0[4:])
+    _, left, _, width = crop.square(track, dialogue)
+    whole = [left <= x and x + w <= left + width for x, _, w, _ in track.faces]
+    assert whole in ([True] * 4 + [False] * 4, [False] * 4 + [True] * 4)
+    with pytest.warns(SeveralFaces, match=r"dialogue\.mp4: a face in 4 of 8 frames .* place, in 4"):
+        crop.read(dialogue)
+
+
+@pytest.mark.parametrize(("left", "right"), [(5, 4), (4, 5), (6, 1), (1, 6), (3, 2)])
+def test_the_square_lies_on_who_is_seen_most(left, right):
+    faces = [LEFT] * left + [RIGHT] * right
+    expected = (400, 100, 80, 80) if left > right else (400, 500, 90, 90)
+    for order in (faces, faces[::-1], faces[::2] + faces[1::2]):
+        assert square(track_of(*order)) == expected
+
+
+def test_of_two_who_are_seen_equally_often_the_larger_is_taken():
+    for faces in ([LEFT, RIGHT], [RIGHT, LEFT], [LEFT, RIGHT, None, RIGHT, LEFT]):
+        assert square(track_of(*faces)) == (400, 500, 90, 90)
+
+
+def test_somebody_who_walks_is_one_person():
+    walk = [(100.0 + 90 * i, 400.0, 60.0, 60.0) for i in range(8)]
+    found = FaceCrop().sighting(track_of(*walk))
+    assert (found.looks, found.here, found.elsewhere) == (8, 8, 0)
+
+
+def test_hits_here_and_there_are_no_face():
+    scattered = [(100.0 * i, 110.0 * i, 20.0, 20.0) for i in range(1, 9)]
+    with pytest.raises(NoFaceError, match="a face in 1 of 8 frames looked at and, at another"):
+        square(track_of(*scattered))
+
+
+@pytest.mark.parametrize(
+    ("faces", "sure", "told"),
+    [
+        ([LEFT] * 8, True, False),
+        ([LEFT] * 5 + [None] * 3, True, False),
+        ([LEFT] * 4 + [None] * 4, False, False),
+        ([LEFT] * 6 + [RIGHT] * 2, True, False),
+        ([LEFT] * 6 + [RIGHT] * 3, True, False),
+        ([LEFT] * 5 + [RIGHT] * 3, False, True),
+        ([LEFT] * 4 + [RIGHT] * 4, False, True),
+        ([None] * 8, False, False),
+    ],
+)
+def test_a_crop_says_how_sure_it_is(faces, sure, told, recwarn):
+    crop, track = FaceCrop(), track_of(*faces)
+    found = crop.sighting(track)
+    assert found.sure == sure
+    assert found.enough == any(faces)
+    crop.warn(track, "a.mp4")
+    assert [w.category for w in recwarn] == [SeveralFaces] * told
+
+
+def test_of_a_longer_film_the_stretches_with_several_faces_are_counted(recwarn):
+    track = track_of(*[LEFT] * 6, LEFT, RIGHT, LEFT, RIGHT)
+    crop, spans = FaceCrop(), [(0, 3), (3, 6), (6, 9)]
+    crop.warn(track, "a.mp4", spans)
+    (told,) = recwarn
+    assert "at another place, in 2 in 1 of 3 windows; the crop follows the first" in str(
+        told.message
+    )
 
 
 # A stretch of a longer film

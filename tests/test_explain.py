@@ -3,6 +3,7 @@
 import collections
 import gc
 import itertools
+import math
 import types
 import weakref
 from pathlib import Path
@@ -89,14 +90,45 @@ def test_windows_begin_every_step_and_the_last_ends_with_the_video(films):
 @example(1.0, 1.0, 0.5)
 @example(2.0, 1.0, 0.5)
 def test_windows_leave_nothing_out(duration, window, step):
-    begins = explain._begins(duration, window, step)
+    times = np.linspace(0, duration, 2 + math.ceil(duration / 0.04)).tolist()
+    begins, ends = zip(*explain._spans(times, window, step), strict=True)
     assert begins[0] == 0
-    assert begins == sorted(begins)
+    assert list(begins) == sorted(begins)
     assert max(np.diff(begins), default=0) <= step + 1e-9
+    assert ends[-1] == duration
     if duration <= window:
-        assert begins == [0]
+        assert begins == (0,)
     else:
         assert begins[-1] + window == pytest.approx(duration)
+
+
+rising = st.lists(st.sampled_from([0.04, 0.2, 1, 7, 3600]), min_size=1, max_size=40)
+
+
+@given(rising, st.sampled_from([0.25, 1, 3]), st.sampled_from([0.5, 1, 2]))
+def test_windows_are_those_in_which_a_frame_appears(pauses, window, step):
+    times = [0.0, *itertools.accumulate(pauses)]
+    spans = explain._spans(times, window, step)
+    assert len(spans) <= len(times) * (window / step + 2)  # however long the pauses
+    assert all(any(b - 1e-6 <= t <= e + 1e-6 for t in times) for b, e in spans)
+    every = [n * step for n in range(int(min(times[-1], 2000) / step) + 1)]
+    begins = {begin for begin, _ in spans}
+    for begin in every:
+        if begin + window <= times[-1] and any(begin < t < begin + window for t in times):
+            assert begin in begins
+
+
+@pytest.mark.parametrize("name", ["jumping.mkv", "jumping.ts"])
+def test_times_that_jump_by_hours_give_windows_only_where_a_frame_appears(name, tmp_path):
+    path = DATA / "odd" / name
+    times = [picture.seconds for picture in video.pictures(path)]
+    assert times[-1] > 3600
+    watcher = Watcher(2)
+    line = explain.timeline(watcher, path, size=8, window=0.5, step=0.25)
+    assert len(line.begin) < 10
+    assert (line.begin[0], line.end[-1]) == (0, times[-1])
+    for begin, end in zip(line.begin, line.end, strict=True):
+        assert any(begin - 1e-6 <= time <= end + 1e-6 for time in times)
 
 
 def test_the_overall_answer_is_the_mean_of_all_windows(films):
@@ -209,7 +241,10 @@ class Follow:
         self.asked = []
 
     def track(self, path):
-        return types.SimpleNamespace(path=path, duration=3.9)
+        return types.SimpleNamespace(path=path, times=[i / 10 for i in range(40)])
+
+    def warn(self, track, path, spans):
+        assert len(spans) > 1
 
     def square(self, track, path, begin, end):
         assert track.path == path
@@ -436,7 +471,7 @@ def test_a_video_that_the_model_refuses_leaves_no_hook(real):
 
 
 def test_no_window_is_asked_twice():
-    begins = explain._begins(4.4, 0.1, 0.1)
+    begins = [begin for begin, _ in explain._spans([i / 25 for i in range(111)], 0.1, 0.1)]
     assert min(b - a for a, b in itertools.pairwise(begins)) > 0.05
 
 

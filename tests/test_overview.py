@@ -4,11 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r3d_helpers import datasets, video
 from r3d_helpers.apply import overview
+from r3d_helpers.apply.crops import FaceCrop
 
 DATA = Path(__file__).parent / "data"
 Clip = datasets.Clip
@@ -186,3 +188,35 @@ def test_a_progress_bar_is_shown_only_if_asked_for(capsys):
     for progress in (False, True):
         overview.readable(films("h264.mp4"), str, progress=progress)
         assert ("1/1" in capsys.readouterr().err) is progress
+
+
+def test_a_face_crop_is_described_clip_by_clip_the_least_sure_first(mixed):
+    crop = FaceCrop()
+    clips = [*mixed, *films("no_face.mp4", "late_face.mp4")]
+    found = overview.describe(clips, crop=crop)
+    assert len(found.faces) == len(found.clips)
+    for clip, face in zip(found.clips, found.faces, strict=True):
+        assert face == crop.sighting(crop.track(clip.path))
+    lines = str(found).splitlines()
+    first = lines.index("the face crop is sure of 4 of 5 clips:")
+    assert lines[first + 1] == f"  {DATA / 'no_face.mp4'}: a face in 0 of 3 frames looked at"
+    assert lines[first + 2] == f"  {DATA / 'late_face.mp4'}: a face in 3 of 5 frames looked at"
+    assert sum("frames looked at" in line for line in lines) == 5
+
+
+def test_several_faces_are_described(tmp_path):
+    scene = video.read(DATA / "two_faces.mp4")
+    video.write(tmp_path / "two.mp4", torch.cat([scene, scene.flip(3)]), 15)
+    lines = str(overview.describe(films("two.mp4", folder=tmp_path), crop=FaceCrop())).splitlines()
+    assert lines[-2] == "the face crop is sure of 0 of 1 clip:"
+    assert lines[-1].endswith(": a face in 2 of 4 frames looked at and, at another place, in 2")
+
+
+@pytest.mark.filterwarnings("ignore:.*damaged")
+def test_a_clip_whose_frames_show_errors_is_doubtful(tmp_path):
+    content = bytearray((DATA / "odd" / "h264.mp4").read_bytes())
+    content[2488:2548] = bytes(60)
+    (tmp_path / "damaged.mp4").write_bytes(content)
+    found = overview.describe(films("damaged.mp4", folder=tmp_path))
+    ((_, reason),) = found.doubtful
+    assert reason == f"{tmp_path / 'damaged.mp4'}: damaged, some of its frames show errors"

@@ -56,6 +56,32 @@ def test_a_timeline_names_classes_time_and_shade():
     assert drawn(figure).std() > 0
 
 
+def test_a_timeline_is_white_where_nothing_is_shown():
+    answers = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.9, 0.0], [0.0, 0.0, 1.0]])
+    line = Timeline([0.0, 0.5, 7200.0], [1.0, 1.5, 7201.0], answers)
+    (mesh,) = plots.timeline(line, CLASSES, title="A pause").axes[0].collections
+    assert mesh.get_coordinates()[0, :, 0].tolist() == [0, 0.75, 1.5, 7200, 7201]
+    assert mesh.get_array().mask.all(0).tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    "name", ["a$1_$2", "$\\frac{$", "two\nlines", "j\udcf6rg", "x" * 255, r"\$"]
+)
+def test_any_name_and_label_can_be_drawn(name, tmp_path):
+    """Without it one dollar in a name stops a whole command: matplotlib takes it for a formula."""
+    line = Timeline([0.0], [1.0], torch.tensor([[0.5, 0.3, 0.2]]))
+    clip = torch.randint(1, 256, (2, 3, 6, 8), dtype=torch.uint8)
+    labels = ["calm", "happy", name]
+    for figure in (
+        plots.timeline(line, labels, title=name),
+        plots.heat(clip, {name: torch.ones(2, 6, 8)}, title=name),
+    ):
+        assert drawn(figure).std() > 0
+    text = plots.timeline(line, labels, title=name).axes[0].get_title()
+    assert len(text) <= 95
+    assert "\n" not in text
+
+
 def test_a_timeline_of_a_single_frame_is_drawn(tmp_path):
     path = tmp_path / "one.mp4"
     video.write(path, torch.zeros(1, 3, 16, 16, dtype=torch.uint8), 25)

@@ -2,19 +2,21 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral
 from pathlib import Path
-from statistics import median
 
 import cv2
 import numpy as np
 from torch import Tensor
 
 from .. import video
+from ..names import printable
 from ..video import Box, VideoError
 
+Face = tuple[float, float, float, float]  # x, y, width, height, in pixels
 Detector = Callable[[np.ndarray], Sequence[Sequence[float]]]  # RGB frame to (x, y, w, h) of faces
 
 _LOOK_SIZE = 320  # pixels of the shorter side at which a frame is searched
@@ -26,6 +28,10 @@ class NoFaceError(VideoError):
     """A video shows no face, or too seldom; names the file."""
 
 
+class SeveralFaces(UserWarning):
+    """Faces are seen at several places about equally often, and one was chosen; names the file."""
+
+
 @dataclass(frozen=True)
 class Track:
     """Where `FaceCrop.track` saw the largest face of a video.
@@ -33,24 +39,66 @@ class Track:
     Attributes:
         height: of a frame, pixels.
         width: likewise.
-        duration: when the last frame is shown, seconds.
+        times: when each frame is shown, seconds.
         seconds: when each frame that was looked at is shown.
-        faces: of each, the face as ``(x, y, width, height)`` in pixels, or None.
+        faces: of each of these, the face as ``(x, y, width, height)`` in pixels, or None.
     """
 
     height: int
     width: int
-    duration: float
+    times: list[float]
     seconds: list[float]
-    faces: list[tuple[float, float, float, float] | None]
+    faces: list[Face | None]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """How often a face was seen where a crop is to lie; ``str`` says it.
+
+    Attributes:
+        looks: frames that were looked at.
+        here: of these, how many show a face at this place.
+        elsewhere: how many show one at the second most frequent place.
+        face: where, the median of what was found here; None: nowhere.
+    """
+
+    looks: int
+    here: int = 0
+    elsewhere: int = 0
+    face: Face | None = None
+
+    def __str__(self) -> str:
+        more = f" and, at another place, in {self.elsewhere}" if self.elsewhere else ""
+        return f"a face in {self.here} of {self.looks} frames looked at{more}"
+
+    @property
+    def share(self) -> float:
+        """Of the frames that were looked at, how many show a face here."""
+        return self.here / self.looks
+
+    @property
+    def enough(self) -> bool:
+        """Whether it is no single mistake of the detector."""
+        return self.share >= _SEEN
+
+    @property
+    def rivalled(self) -> bool:
+        """Whether a face is seen about as often at another place."""
+        return 2 * self.elsewhere > self.here
+
+    @property
+    def sure(self) -> bool:
+        """Whether the face is seen in most frames, and no other about as often."""
+        return self.share > 0.5 and not self.rivalled
 
 
 @dataclass(frozen=True)
 class FaceCrop:
-    """Cut one square around the largest face, the same for every frame of a clip.
+    """Cut one square around a face, the same for every frame of a clip.
 
-    Every few frames the face is looked for; the square lies at the median of what was found, so a
-    single miss or a passer-by does not move it, and the head's own motion stays in the picture.
+    Every few frames the largest face is looked for; the square lies at the place where it was seen
+    most often, at the median there. So neither a miss, a passer-by nor a second person moves it,
+    and the head's own motion stays in the picture. Where another place comes close, `read` warns.
 
     Args:
         no_face: what to do with a clip without a face: ``"error"``: raise `NoFaceError`.
@@ -107,18 +155,22 @@ class FaceCrop:
             NoFaceError: no face, and ``no_face`` is ``"error"``.
             VideoError: as `video.read`.
         """
-        return video.read(path, indices, size, self.square(self.track(path), path), whole=whole)
+        track = self.track(path)
+        box = self.square(track, path)
+        self.warn(track, path)
+        return video.read(path, indices, size, box, whole=whole)
 
     def track(self, path: str | os.PathLike) -> Track:
         """Look for the largest face in every few frames of a video."""
         find = _haar() if self.detector is None else _yunet(self.detector)
-        seconds, faces = [], []
+        times, seconds, faces = [], [], []
         for number, picture in enumerate(video.pictures(path)):
+            times.append(picture.seconds)
             if number % self.every == 0:
                 seconds.append(picture.seconds)
                 faces.append(_largest(find, picture.pixels()))
                 height, width = picture.shape
-        return Track(height, width, picture.seconds, seconds, faces)
+        return Track(height, width, times, seconds, faces)
 
     def square(
         self,
@@ -132,21 +184,59 @@ class FaceCrop:
         Raises:
             NoFaceError: no face there, and ``no_face`` is ``"error"``.
         """
+        found = self.sighting(track, begin, end)
+        if not found.enough:
+            if self.no_face == "error":
+                raise NoFaceError(f"{path}: {found}, too few to cut to it")
+            return _square(track, track.width / 2, track.height / 2, float("inf"))
+        x, y, w, h = found.face
+        return _square(track, x + w / 2, y + h / 2, max(w, h) * (1 + 2 * self.margin))
+
+    def sighting(self, track: Track, begin: float = 0.0, end: float = float("inf")) -> Sighting:
+        """How often a face is seen where the square for this stretch lies."""
         looks = list(zip(track.seconds, track.faces, strict=True))
         # A stretch between two looks has the nearer one.
         middle = (begin + min(end, track.seconds[-1])) / 2
         inside = [face for second, face in looks if begin <= second <= end]
         inside = inside or [min(looks, key=lambda look: abs(look[0] - middle))[1]]
-        seen = [face for face in inside if face is not None]
-        if not seen or len(seen) < _SEEN * len(inside):
-            if self.no_face == "error":
-                raise NoFaceError(
-                    f"{path}: a face in {len(seen)} of {len(inside)} frames looked at, too few "
-                    "to cut to it"
-                )
-            return _square(track, track.width / 2, track.height / 2, float("inf"))
-        x, y, w, h = (median(values) for values in zip(*seen, strict=True))
-        return _square(track, x + w / 2, y + h / 2, max(w, h) * (1 + 2 * self.margin))
+        places = _places([face for face in inside if face is not None])
+        if not places:
+            return Sighting(len(inside))
+        here, elsewhere = [*places, ()][:2]
+        face = tuple(np.median(here, axis=0).tolist())
+        return Sighting(len(inside), len(here), len(elsewhere), face)
+
+    def warn(
+        self,
+        track: Track,
+        path: str | os.PathLike,
+        spans: Sequence[tuple[float, float]] = ((0.0, float("inf")),),
+    ) -> None:
+        """Warn once if in some stretches, in seconds, another face is seen about as often."""
+        found = [self.sighting(track, *span) for span in spans]
+        doubtful = [each for each in found if each.enough and each.rivalled]
+        if doubtful:
+            windows = f" in {len(doubtful)} of {len(found)} windows" if len(found) > 1 else ""
+            message = f"{path}: {doubtful[0]}{windows}; the crop follows the first"
+            warnings.warn(printable(message), SeveralFaces, stacklevel=3)
+
+
+def _places(faces: Sequence[Face]) -> list[np.ndarray]:
+    """Faces by place, ``[N, 4]`` each, the most frequent first; of equals, that of larger faces.
+
+    Where less than a face would fit between two, they may be one that moves.
+    """
+    boxes = np.array(faces).reshape(-1, 4)
+    sides = boxes[:, 2:]
+    middles = boxes[:, :2] + sides / 2
+    places = np.arange(len(boxes))
+    for i in range(len(boxes)):
+        near = (abs(middles[:i] - middles[i]) <= sides[:i] + sides[i]).all(1)
+        places[:i][np.isin(places[:i], places[:i][near])] = i
+    groups = [boxes[places == place] for place in np.unique(places)]
+    return sorted(
+        groups, key=lambda group: (len(group), np.median(group[:, 2:].prod(1))), reverse=True
+    )
 
 
 def _square(track: Track, x: float, y: float, side: float) -> Box:
@@ -157,7 +247,7 @@ def _square(track: Track, x: float, y: float, side: float) -> Box:
     return top, left, side, side
 
 
-def _largest(find: Detector, frame: np.ndarray) -> tuple[float, float, float, float] | None:
+def _largest(find: Detector, frame: np.ndarray) -> Face | None:
     """The largest face of an RGB frame ``[H, W, C]``, in the frame's own pixels."""
     scale = min(4.0, _LOOK_SIZE / min(frame.shape[:2]))
     small = cv2.resize(frame, None, fx=scale, fy=scale)

@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -54,7 +53,8 @@ def timeline(
 
     The video is gone through frame by frame, so its length is limited by patience alone. From
     each window the model sees as many frames as it was built for, spread evenly, just as in
-    training it saw whole clips. Each window has a crop of its own.
+    training it saw whole clips. Each window has a crop of its own. A window in which no frame
+    appears is left out: times in a file may jump by hours.
 
     Args:
         model: in evaluation mode.
@@ -72,9 +72,10 @@ def timeline(
         raise ValueError(f"window and step must be above 0 seconds, got {window!r} and {step!r}")
     device = next(model.parameters()).device
     track = None if crop is None else crop.track(path)
-    duration = _duration(path) if track is None else track.duration
-    begins = _begins(duration, window, step)
-    spans = [(begin, begin + window) for begin in begins[:-1]] + [(begins[-1], duration)]
+    times = [each.seconds for each in video.pictures(path)] if track is None else track.times
+    spans = _spans(times, window, step)
+    if track is not None:
+        crop.warn(track, path, spans)
     clips = _clips(path, spans, crop, track, size, model.clip_len)
     answers = []
     while batch := list(islice(clips, _BATCH)):
@@ -181,19 +182,27 @@ def gates(model: R3DEmotion, video: Tensor) -> dict[str, Tensor]:
     return found
 
 
-def _duration(path: str | os.PathLike) -> float:
-    return deque((picture.seconds for picture in video.pictures(path)), maxlen=1)[0]
+def _spans(times: Sequence[float], window: float, step: float) -> list[tuple[float, float]]:
+    """Windows in which a frame appears: one every ``step`` seconds; the last ends with the video.
 
-
-def _begins(duration: float, window: float, step: float) -> list[float]:
-    """Where windows begin: every ``step`` seconds, and one that ends with the video."""
+    Args:
+        times: when each frame is shown, rising from 0.
+        window: seconds.
+        step: likewise.
+    """
+    duration = times[-1]
     if duration <= window:
-        return [0.0]
+        return [(0.0, duration)]
     count = math.floor((duration - window) / step) + 1
-    begins = [number * step for number in range(count)]
-    if begins[-1] + window < duration - 1e-6:  # sums of steps are rounded
-        begins.append(duration - window)
-    return begins
+    numbers: list[int] = []
+    for time in times:
+        first = math.ceil((time - window) / step)
+        first = max(first, numbers[-1] + 1 if numbers else 0)
+        numbers += range(first, min(math.floor(time / step) + 1, count))
+    spans = [(number * step, number * step + window) for number in numbers]
+    if (count - 1) * step + window < duration - 1e-6:  # sums of steps are rounded
+        spans.append((duration - window, duration))
+    return [*spans[:-1], (spans[-1][0], duration)]
 
 
 def _clips(

@@ -16,6 +16,7 @@ from .. import video
 from ..datasets import Clip
 from ..listing import Listing
 from ..names import alike, counted, printable
+from .crops import FaceCrop, Sighting
 
 # Reported by users of CREMA-D; they decode, at least in part.
 CREMA_D_DOUBTFUL = {
@@ -38,6 +39,7 @@ class Description:
         doubtful: clips that can be read and still deserve a look, each with the reason.
         alike: names of subjects, or of labels, that may be meant to be the same.
         left_out: what the folder holds besides, a line for each reason, with the number and names.
+        faces: of each clip, how often its face was seen; empty where nobody asked.
     """
 
     clips: list[Clip]
@@ -47,6 +49,7 @@ class Description:
     doubtful: list[tuple[Clip, str]]
     alike: list[list[str]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    faces: list[Sighting] = field(default_factory=list)
 
     def __str__(self) -> str:
         people = counted(len({clip.subject for clip in self.clips}), "subject")
@@ -62,6 +65,8 @@ class Description:
             if found := getattr(self, name):
                 # The reason names the file wherever the error did.
                 lines += ["", f"{len(found)} {name}:", *(f"  {reason}" for _, reason in found)]
+        if self.faces:
+            lines += ["", *_faces(self.clips, self.faces)]
         if self.alike:
             lines += ["", "perhaps the same, and counted as different:"]
             lines += [f"  {printable(', '.join(names))}" for names in self.alike]
@@ -70,13 +75,16 @@ class Description:
         return "\n".join(lines)
 
 
-def describe(clips: Iterable[Clip], *, progress: bool = False) -> Description:
-    """Decode every clip once, count, and list what cannot be read, with the reason.
+def describe(
+    clips: Iterable[Clip], *, crop: FaceCrop | None = None, progress: bool = False
+) -> Description:
+    """Decode every clip, count, and list what cannot be read, with the reason.
 
     Nothing is left out anywhere unless you go on with the ``clips`` of the result.
 
     Args:
         clips: what to look at, such as the list of `datasets.folder`, which knows what it left out.
+        crop: say how sure this face crop is of every clip.
         progress: show a progress bar.
 
     Returns:
@@ -84,7 +92,12 @@ def describe(clips: Iterable[Clip], *, progress: bool = False) -> Description:
     """
     left_out = clips.told() if isinstance(clips, Listing) else []
     clips = list(clips)
-    good, unreadable = readable(clips, video.probe, progress=progress)
+
+    def look(path: Path) -> tuple[video.Info, Sighting | None]:
+        return video.probe(path), None if crop is None else crop.sighting(crop.track(path))
+
+    looked, unreadable = readable(clips, look, progress=progress)
+    good = [(clip, info) for clip, (info, _) in looked]
     infos = [info for _, info in good]
     return Description(
         clips=[clip for clip, _ in good],
@@ -94,6 +107,7 @@ def describe(clips: Iterable[Clip], *, progress: bool = False) -> Description:
         doubtful=[(clip, doubt) for clip, info in good if (doubt := _doubt(clip, info))],
         alike=[*alike(c.subject for c in clips), *alike(c.label for c in clips)],
         left_out=left_out,
+        faces=[] if crop is None else [face for _, (_, face) in looked],
     )
 
 
@@ -133,9 +147,21 @@ def _doubt(clip: Clip, info: video.Info) -> str | None:
         return printable(
             f"{clip.path}: cut short, {info.missing} frames after {info.num_frames} are missing"
         )
+    if info.damaged:
+        return printable(f"{clip.path}: damaged, some of its frames show errors")
     if known := CREMA_D_DOUBTFUL.get(clip.path.stem.upper()):
         return printable(f"{clip.path}: {known}")
     return None
+
+
+def _faces(clips: Sequence[Clip], faces: Sequence[Sighting]) -> list[str]:
+    """How sure the face crop is, clip by clip, the least sure first."""
+    order = sorted(range(len(clips)), key=lambda i: (faces[i].share, -faces[i].elsewhere))
+    sure = sum(face.sure for face in faces)
+    return [
+        f"the face crop is sure of {sure} of {counted(len(clips), 'clip')}:",
+        *(f"  {printable(clips[i].path)}: {faces[i]}" for i in order),
+    ]
 
 
 def _range(values: Sequence[float], how: str) -> str:

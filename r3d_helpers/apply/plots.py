@@ -3,13 +3,15 @@
 All figures are grey: they can be printed, and read by everybody.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import matplotlib.pyplot as plt
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ..names import printable
 from .explain import Timeline
 
 
@@ -33,23 +35,38 @@ def film_strip(strips: Mapping[str, Tensor], *, title: str) -> Figure:
             axis.axis("off")
         for axis, frame in zip(row, frames, strict=False):
             axis.imshow(frame.permute(1, 2, 0).numpy())
-        row[0].text(-0.1, 0.5, name, transform=row[0].transAxes, ha="right", va="center")
-    figure.suptitle(title)
+        row[0].text(
+            *(-0.1, 0.5, _fitting(name, 30)),
+            transform=row[0].transAxes,
+            ha="right",
+            va="center",
+            parse_math=False,
+        )
+    figure.suptitle(_fitting(title), parse_math=False)
     return figure
 
 
 def timeline(line: Timeline, classes: Sequence[str], *, title: str) -> Figure:
     """Draw the probability of each class (down) over the time of a video (across)."""
     figure, axis = plt.subplots(figsize=(9, 0.34 * len(classes) + 1.5), layout="constrained")
-    middles = [(b + e) / 2 for b, e in zip(line.begin, line.end, strict=True)]
-    edges = [line.begin[0], *((a + b) / 2 for a, b in pairwise(middles)), line.end[-1]]
-    if edges[-1] <= edges[0]:  # a single frame
-        edges[-1] = edges[0] + 1
+    edges, columns = [line.begin[0]], []
+    for number, (end, answers) in enumerate(zip(line.end, line.probabilities, strict=True)):
+        columns.append(answers)
+        if number + 1 == len(line.end):
+            edges.append(end if end > edges[-1] else edges[-1] + 1)  # of a single frame: 1 s
+        elif (begin := line.begin[number + 1]) <= end:  # they overlap: as far as halfway
+            edges.append((line.begin[number] + end + begin + line.end[number + 1]) / 4)
+        else:  # nothing is shown in between
+            columns.append(torch.full_like(answers, math.nan))
+            edges += [end, begin]
     rows = range(len(classes) + 1)
-    shown = axis.pcolormesh(edges, rows, line.probabilities.T.numpy(), cmap="Greys", vmin=0, vmax=1)
-    axis.set_yticks([row + 0.5 for row in rows[:-1]], classes)
+    shares = torch.stack(columns).T.numpy()
+    shown = axis.pcolormesh(edges, rows, shares, cmap="Greys", vmin=0, vmax=1)
+    names = [_fitting(name, 30) for name in classes]
+    axis.set_yticks([row + 0.5 for row in rows[:-1]], names, parse_math=False)
     axis.invert_yaxis()
-    axis.set(xlabel="time (s)", title=title)
+    axis.set_xlabel("time (s)")
+    axis.set_title(_fitting(title), parse_math=False)
     figure.colorbar(shown, label="probability")
     return figure
 
@@ -66,3 +83,10 @@ def heat(clip: Tensor, maps: Mapping[str, Tensor], *, title: str) -> Figure:
     for name, values in maps.items():
         strips[name] = (clip * (0.15 + 0.85 * values[:, None])).byte()
     return film_strip(strips, title=title)
+
+
+def _fitting(text: str, longest: int = 90) -> str:
+    """The text in one line, without the middle where it has more letters than a figure has room."""
+    text = printable(text)
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} … {text[-half:]}"
