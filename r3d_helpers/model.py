@@ -192,6 +192,46 @@ class R3DEmotion(nn.Module):
         return other.train(self.training)
 
 
+@torch.no_grad()
+def whiten_(stem: nn.Sequential, video: Tensor) -> None:
+    """Give a stem the filters in which these videos differ most, before training, in place.
+
+    Filters that start at random all see nearly the same, because neighbouring pixels are alike.
+    The principal components of small pieces of video are uncorrelated, and batch norm, which gets
+    their mean and variance, makes each count the same. The layers above learn much faster from
+    such input. The filters need no training: ``TrainConfig(freeze="stem")``.
+
+    Args:
+        stem: a convolution and a batch norm, as in ``model.backbone.stem``.
+        video: ``[B, T, C, H, W]``, float, normalised: some clips of the training set, at the size
+            at which the model is trained.
+
+    Raises:
+        ValueError: the videos are smaller than a filter, or have fewer pieces than it has weights.
+
+    Source: Page 2018 and Jordan 2024, who do it to pictures ("94% on CIFAR-10 in 3.29 Seconds").
+    """
+    conv, norm = stem[0], stem[1]
+    pieces = video
+    for axis, size, stride in zip((1, 3, 4), conv.kernel_size, conv.stride, strict=True):
+        if pieces.shape[axis] < size:
+            raise ValueError(
+                f"a filter spans {list(conv.kernel_size)} (T, H, W), got videos {list(video.shape)}"
+            )
+        pieces = pieces.unfold(axis, size, stride)
+    pieces = pieces.movedim(2, 4).flatten(4).flatten(0, 3)  # [N, C*t*h*w], as a filter's weights
+    if len(pieces) < pieces.shape[1]:
+        raise ValueError(
+            f"{pieces.shape[1]} weights a filter need as many pieces of video, got {len(pieces)}: "
+            "take more clips"
+        )
+    variance, components = torch.linalg.eigh(pieces.T.cov())  # ascending
+    filters = components.T[-conv.out_channels :]
+    conv.weight.copy_(filters.view_as(conv.weight))
+    norm.running_mean.copy_(filters @ pieces.mean(0))
+    norm.running_var.copy_(variance[-conv.out_channels :])
+
+
 def _add_se(backbone: VideoResNet, se: str, reduction: int, init: str) -> None:
     for name in ("layer3", "layer4"):
         blocks = []

@@ -493,3 +493,68 @@ def test_a_right_cached_file_needs_no_network(offline, weights, plain, monkeypat
     offline.with_name(f"r3d_18-{digest}.pth").symlink_to(weights)
     model = R3DEmotion(7, weights="KINETICS400_V1")
     assert torch.equal(model.backbone.stem[0].weight, plain.stem[0].weight)
+
+
+# --- Filters from the videos ------------------------------------------------------------------
+
+
+def small_stem():
+    conv = nn.Conv3d(3, 8, (3, 5, 5), stride=(1, 2, 2), padding=(1, 2, 2), bias=False)
+    return nn.Sequential(conv, nn.BatchNorm3d(8), nn.ReLU()).double().eval()
+
+
+def smooth(batch=40, frames=5, size=17):
+    """Videos whose neighbouring pixels are nearly equal, as in real ones, and not centred."""
+    torch.manual_seed(0)
+    noise = torch.randn(batch, frames, 3, size + 4, size + 4).double()
+    return F.avg_pool3d(noise, (1, 5, 5), 1) + 0.3
+
+
+def answers(stem, video):
+    """What the filters say where they meet no padding: [N, 8]."""
+    return stem[:2](video.transpose(1, 2))[:, :, 1:-1, 1:-1, 1:-1].movedim(1, 4).flatten(0, 3)
+
+
+@torch.no_grad()
+def test_a_whitened_stem_tells_uncorrelated_things_of_equal_size():
+    stem, video = small_stem(), smooth()
+    before = answers(stem, video).T.corrcoef().abs().mean()
+    model_module.whiten_(stem, video)
+    after = answers(stem, video)
+    torch.testing.assert_close(after.T.cov(), torch.eye(8).double(), atol=1e-3, rtol=0)
+    torch.testing.assert_close(after.mean(0), torch.zeros(8).double(), atol=1e-6, rtol=0)
+    assert before > 0.2
+
+
+@torch.no_grad()
+def test_no_other_filters_see_more_of_what_differs():
+    stem, video = small_stem(), smooth()
+    model_module.whiten_(stem, video)
+    seen = stem[1].running_var.sum()
+    stem[0].weight.copy_(torch.linalg.qr(torch.randn(225, 8).double()).Q.T.view(8, 3, 3, 5, 5))
+    others = F.conv3d(video.transpose(1, 2), stem[0].weight, stride=(1, 2, 2))
+    assert seen > 1.5 * others.movedim(1, 4).flatten(0, 3).var(0).sum()
+
+
+def test_the_model_is_whitened_and_learns_around_it():
+    torch.manual_seed(0)
+    model = R3DEmotion(2, clip_len=4, lean=True)
+    model_module.whiten_(model.backbone.stem, clips(8, 4, 32, 32))
+    weight = model.backbone.stem[0].weight
+    assert weight.requires_grad and weight.is_leaf
+    torch.testing.assert_close(weight.flatten(1).norm(dim=1), torch.ones(64))
+    model(clips(2)).sum().backward()
+    assert weight.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "complaint"),
+    [
+        ((40, 2, 3, 17, 17), r"a filter spans \[3, 5, 5\] \(T, H, W\), got videos \[40, 2, 3, 17"),
+        ((40, 5, 3, 17, 4), "a filter spans"),
+        ((1, 3, 3, 17, 17), "225 weights a filter need as many pieces of video, got 49: take more"),
+    ],
+)
+def test_too_little_video_to_whiten_with_is_refused(shape, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        model_module.whiten_(small_stem(), torch.zeros(shape).double())
