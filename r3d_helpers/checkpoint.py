@@ -85,8 +85,13 @@ def read(path: Path) -> tuple[dict[str, Tensor], Metadata]:
         raise ValueError(f"{path}: not a checkpoint of this package ({error})") from error
 
 
+def join(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Put several state dicts into one, their names in front of their tensors'."""
+    return {f"{part}.{name}": t for part, state in parts.items() for name, t in state.items()}
+
+
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose name begins with ``prefix`` and a dot, without these."""
+    """One of the state dicts that `join` put into one."""
     prefix += "."
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 

@@ -145,7 +145,8 @@ def _torch() -> str:
     torch = importlib.import_module("torch")
     if torch.cuda.is_available():
         return f"{version}, GPU {torch.cuda.get_device_name()}"
-    return f"{version}, CPU with {torch.get_num_threads()} threads"
+    apple = "; Apple's GPU is not used" if torch.backends.mps.is_available() else ""
+    return f"{version}, CPU with {torch.get_num_threads()} threads{apple}"
 
 
 def _check_torchvision() -> str:

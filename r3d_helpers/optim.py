@@ -1,7 +1,10 @@
 """What the optimiser is told: which weights decay, how fast a stage learns, what a class counts."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from .config import STAGES
@@ -27,6 +30,22 @@ def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float) 
                 group = {"params": [], "scale": scale, "weight_decay": decay}
                 groups.setdefault((decays, scale), group)["params"].append(parameter)
     return list(groups.values())
+
+
+def state_of(optimizer: Optimizer) -> dict[str, Tensor]:
+    """What an optimiser has gathered, as ``"number of the parameter.name"`` to tensor."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": t for index, own in state.items() for name, t in own.items()}
+
+
+def load_state(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimiser what `state_of` took; its parameters must come in the same order."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def class_weights(train_set: Dataset, num_classes: int) -> Tensor:

@@ -1,11 +1,52 @@
-"""What makes a run the same run, however many processes or micro-batches share it."""
+"""What makes a run the same run, wherever it computes and however many processes share it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from accelerate import Accelerator, PartialState
+from accelerate.utils import patch_environment
 from torch import Tensor, nn
 from torch.utils.data import Dataset
+
+# `accelerate config` leaves its answers in the environment. Here a run's own configuration decides.
+_ANSWERS = {
+    "ACCELERATE_MIXED_PRECISION": "no",
+    "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": 1,
+    "ACCELERATE_DYNAMO_BACKEND": "no",
+    "ACCELERATE_USE_DEEPSPEED": "false",
+    "ACCELERATE_USE_FSDP": "false",
+    "ACCELERATE_USE_MEGATRON_LM": "false",
+    "ACCELERATE_USE_PARALLELISM_CONFIG": "false",
+}
+
+
+def use_cpu() -> bool:
+    """Whether to leave what is no CUDA GPU alone: this package was tried on nothing else."""
+    return not torch.cuda.is_available()
+
+
+def device_note() -> str | None:
+    """A word on a GPU that is there and not used, Apple's; None where there is none."""
+    if use_cpu() and torch.backends.mps.is_available():
+        return "on the CPU: Apple's GPU is not used, because nobody has compared its results"
+    return None
+
+
+def process() -> PartialState:
+    """This process among those that torchrun or ``accelerate launch`` may have started."""
+    with patch_environment(**_ANSWERS):
+        return PartialState(cpu=use_cpu())
+
+
+def accelerator() -> Accelerator:
+    """What spreads a training over these processes, in float32.
+
+    Raises:
+        ValueError: Accelerate was used with another precision before, in this process.
+    """
+    with patch_environment(**_ANSWERS):
+        return Accelerator(cpu=use_cpu(), mixed_precision="no")
 
 
 class SeedPerClip(Dataset):

@@ -51,6 +51,19 @@ def check_sets(train_set: Dataset, val_set: Dataset, num_classes: int, least: in
         )
 
 
+def check_batch(batch_size: int, micro_batch: int, num_processes: int) -> None:
+    """Can so many processes, with so many clips per forward pass, share a step?
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if batch_size % (together := micro_batch * num_processes):
+        raise ValueError(
+            f"batch_size {batch_size} is no multiple of {together}: {num_processes} processes with "
+            f"{micro_batch} clips each"
+        )
+
+
 def subjects(dataset: Dataset) -> set[str]:
     """Who is seen in a data set; nobody where it does not say."""
     return {clip.subject for clip in getattr(dataset, "clips", ())}
@@ -83,12 +96,14 @@ def check_same(folder: Path, now: Metadata, begun: Metadata) -> None:
             )
 
 
-def check_space(folder: Path, needed: float) -> None:
-    """Is there room for ``needed`` bytes?
+def check_space(folder: Path, model: nn.Module, copies: int) -> None:
+    """Is there room for so many copies of the model's weights, and a little more?
 
     Raises:
-        OSError: less is free.
+        OSError: there is less.
     """
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    needed = copies * size + 100e6
     if (free := shutil.disk_usage(folder).free) < needed:
         raise OSError(
             f"{folder}: the checkpoints need {needed / 1e9:.1f} GB, and only "

@@ -1,35 +1,37 @@
 """Train and evaluate, with checkpoints from which a stopped run resumes exactly.
 
 A run is a folder. ``last.safetensors`` holds all that is needed to go on, ``best.safetensors``
-the model with the best validation score, ``history.csv`` one row per epoch.
+the model with the best validation score, ``history.csv`` one row per epoch. They are written after
+each epoch, ``last`` also before the first, and each is whole at any moment. So a run that is killed
+loses the epoch that it was in: `Trainer.resume` reads ``last``, and `Trainer.fit` begins that epoch
+again. Each epoch has its own random seed, hence the end is the same.
 """
 
 import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from . import _moved, checkpoint, parallel, preflight
 from .checkpoint import Metadata
-from .config import STAGES, TrainConfig
+from .config import CHOICES, STAGES, TrainConfig
 from .files import remove_parts
 from .metrics import Scores, best_epoch, score
 from .model import R3DEmotion
-from .optim import class_weights, parameter_groups
+from .optim import class_weights, load_state, parameter_groups, state_of
 
 __getattr__ = _moved.names(__name__, load="checkpoint.load")
 
@@ -37,8 +39,9 @@ __getattr__ = _moved.names(__name__, load="checkpoint.load")
 class Trainer:
     """Fit a model to clips, keep what is needed to go on, and score it.
 
-    Uses a CUDA GPU where there is one, else the CPU; in float32 unless the configuration asks for
-    less. Started by ``torchrun`` or ``accelerate launch``, the processes share the work.
+    Uses a CUDA GPU where there is one, else the CPU (Apple's GPU is not used); in float32 unless
+    the configuration asks for less. Started by ``torchrun`` or ``accelerate launch``, the processes
+    share the work; what ``accelerate config`` was answered with changes nothing.
 
     Args:
         model: the model to train, in place.
@@ -50,7 +53,7 @@ class Trainer:
     """
 
     def __init__(self, model: R3DEmotion, config: TrainConfig, out_dir: str | os.PathLike) -> None:
-        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        self.accelerator = parallel.accelerator()
         self.model = model.to(self.accelerator.device)
         if config.channels_last:
             self.model.to(memory_format=torch.channels_last_3d)
@@ -107,12 +110,14 @@ class Trainer:
         self._prepare(train_set, val_set)
         self._try(train_set)
         if self._resumed is None:
-            self._save()
+            self._save()  # a run that is killed in its first epoch can be resumed, too
         else:
-            self._restore(self._resumed)
+            self._restore(*self._resumed)
             self._resumed = None  # stopped again, it must be resumed again
+        kept = self.model if self.ema is None else self.ema.module  # what is validated, too
         steps = self.metadata.steps_per_epoch
         with tqdm(
+            desc=parallel.device_note(),
             total=self.config.epochs * steps,
             initial=len(self.history) * steps,
             unit="step",
@@ -121,7 +126,7 @@ class Trainer:
             for epoch in range(len(self.history), self.config.epochs):
                 began = time.perf_counter()
                 loss, rate = self._train_epoch(epoch, bar)
-                scores = self._evaluate(self._averaged, val_set)
+                scores = self._evaluate(kept, val_set)
                 self.history.append(
                     {
                         "epoch": epoch + 1,
@@ -136,8 +141,8 @@ class Trainer:
                 )
                 bar.set_postfix(val_uar=f"{scores.uar:.2f}")
                 if best_epoch(self.history)["epoch"] == epoch + 1:
-                    self._write(self.best, self._averaged.state_dict())
-                self._save()
+                    self._write(self.best, kept.state_dict())
+                self._save()  # last: killed before this, the run makes the epoch again
                 if after_epoch is not None:
                     after_epoch(self.history[-1])
         self.accelerator.wait_for_everyone()
@@ -174,6 +179,25 @@ class Trainer:
         trainer._resumed = tensors, metadata
         return trainer
 
+    # --- before the first step ---
+
+    def _check(self, train_set: Dataset, val_set: Dataset) -> None:
+        """What can be said before anything is made."""
+        num_processes = self.accelerator.num_processes
+        preflight.check_batch(self.config.batch_size, self._micro_batch, num_processes)
+        several = self._micro_batches * num_processes > 1
+        least = self.config.batch_size if several else 0
+        preflight.check_sets(train_set, val_set, self.model.config["num_classes"], least)
+        if self._resumed is None:
+            preflight.check_unused(self.out_dir, self.last, self.best)
+        self.accelerator.wait_for_everyone()
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        if self.accelerator.is_main_process:
+            remove_parts(self.out_dir)
+        # `last` has the weights and AdamW's two moments, and maybe an average; its successor lies
+        # beside it before it is moved; `best` has weights.
+        preflight.check_space(self.out_dir, self.model, copies=8 if self.config.ema else 7)
+
     def _prepare(self, train_set: Dataset, val_set: Dataset) -> None:
         """Make what only training needs: loader, optimiser, average, loss."""
         config = self.config
@@ -203,8 +227,8 @@ class Trainer:
             self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
         weights = None
         if config.class_weights:
-            weights = class_weights(train_set, self.model.config["num_classes"])
-            weights = weights.to(self.accelerator.device)
+            num_classes = self.model.config["num_classes"]
+            weights = class_weights(train_set, num_classes).to(self.accelerator.device)
         self.criterion = nn.CrossEntropyLoss(weights, label_smoothing=config.label_smoothing)
         self._metadata = Metadata(
             model=self.model.config,
@@ -217,34 +241,20 @@ class Trainer:
             steps_per_epoch=len(self.loader) // self._micro_batches,
         )
 
-    def _check(self, train_set: Dataset, val_set: Dataset) -> None:
-        """What can be said before anything is made."""
-        several = self._micro_batches * self.accelerator.num_processes > 1
-        least = self.config.batch_size if several else 0
-        preflight.check_sets(train_set, val_set, self.model.config["num_classes"], least)
-        if self._resumed is None:
-            preflight.check_unused(self.out_dir, self.last, self.best)
-        self.accelerator.wait_for_everyone()
-        self.out_dir.mkdir(parents=True, exist_ok=True)
-        if self.accelerator.is_main_process:
-            remove_parts(self.out_dir)
-        size = sum(p.numel() * p.element_size() for p in self.model.parameters())
-        # last (weights and two moments), its successor before it is moved, and best
-        preflight.check_space(self.out_dir, size * (8 if self.config.ema else 7) + 100e6)
-
     def _try(self, train_set: Dataset) -> None:
         """Try a first step on a copy of the model, where it is known to go wrong."""
         device = self.accelerator.device
         if min(self._micro_batch, len(train_set)) == 1:
             preflight.check_lone_clip(self.model, train_set[0][0].to(device))
         if self.config.precision != "float32":
-            items = [train_set[i] for i in range(min(self.config.batch_size, len(train_set)))]
-            video = torch.stack([item[0] for item in items]).to(device)
-            target = torch.tensor([int(item[1]) for item in items], device=device)
+            count = min(self.config.batch_size, len(train_set))
+            video, target = default_collate([train_set[i] for i in range(count)])
             preflight.check_gradients(
-                *(self.model, self.criterion, video, target),
+                *(self.model, self.criterion, video.to(device), target.to(device)),
                 *(self.config.precision, self._autocast, self.config.seed),
             )
+
+    # --- one epoch, one step ---
 
     def _train_epoch(self, epoch: int, bar: tqdm) -> tuple[float, float]:
         """One pass over the training set: the mean loss and the last learning rate."""
@@ -264,15 +274,16 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
             loss = self._backward(islice(batches, self._micro_batches))
-            norm = self.accelerator.clip_grad_norm_(
-                self.wrapped.parameters(), self.config.clip_grad or math.inf
-            )
+            # An infinite limit clips nothing and still gives the norm.
+            limit = self.config.clip_grad or math.inf
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
             self._check_finite(epoch, step, rate, loss=loss, gradient=norm)
             self.optimizer.step()
             if self.ema is not None:
                 self.ema.update_parameters(self.model)
             losses.append(loss.item())
             bar.update()
+        # Each process has normalised its own clips; what is validated and saved is the mean.
         for statistic in parallel.statistics(self.model, self.ema):
             statistic.copy_(self.accelerator.reduce(statistic, "mean"))
         return sum(losses) / len(losses), rate
@@ -309,6 +320,26 @@ class Trainer:
         on = precision == "bfloat16"
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=on)
 
+    def _rate(self, step: int, num_steps: int) -> float:
+        """Linear warm-up, then half a cosine down to zero."""
+        warmup = max(1, round(self.config.warmup * num_steps))
+        if step < warmup:
+            return self.config.lr * (step + 1) / warmup
+        return self.config.lr * (1 + math.cos(math.pi * (step - warmup) / (num_steps - warmup))) / 2
+
+    def _check_finite(self, epoch: int, step: int, rate: float, **values: Tensor) -> None:
+        for name, value in values.items():
+            if not torch.isfinite(value):
+                raise FloatingPointError(
+                    f"the {name} became {value.item()} in epoch {epoch + 1}, step {step + 1}, at "
+                    f"learning rate {rate:.2g}. {self.last} keeps the epoch before. Lower lr, or "
+                    "look for non-finite values in the videos"
+                )
+
+    def _freeze(self) -> None:
+        for name in STAGES[: CHOICES["freeze"].index(self.config.freeze)]:  # none, or up to one
+            self.model.backbone.get_submodule(name).requires_grad_(False).eval()
+
     @property
     def _micro_batch(self) -> int:
         """Clips per forward pass."""
@@ -318,23 +349,9 @@ class Trainer:
     @property
     def _micro_batches(self) -> int:
         """Forward passes per step, in this process."""
-        together = self._micro_batch * self.accelerator.num_processes
-        if self.config.batch_size % together:
-            raise ValueError(
-                f"batch_size {self.config.batch_size} is no multiple of {together}: "
-                f"{self.accelerator.num_processes} processes with {self._micro_batch} clips each"
-            )
-        return self.config.batch_size // together
+        return self.config.batch_size // (self._micro_batch * self.accelerator.num_processes)
 
-    def _freeze(self) -> None:
-        if self.config.freeze == "none":
-            return
-        for name in STAGES[: STAGES.index(self.config.freeze) + 1]:
-            self.model.backbone.get_submodule(name).requires_grad_(False).eval()
-
-    @property
-    def _averaged(self) -> nn.Module:
-        return self.model if self.ema is None else self.ema.module
+    # --- scores ---
 
     def _evaluate(self, model: nn.Module, dataset: Dataset) -> Scores:
         return score(*self._predict(model, dataset))
@@ -353,45 +370,25 @@ class Trainer:
         logits, targets = (torch.cat(column).cpu() for column in zip(*batches, strict=True))
         return logits, targets
 
-    def _rate(self, step: int, num_steps: int) -> float:
-        """Linear warm-up, then half a cosine down to zero."""
-        warmup = max(1, round(self.config.warmup * num_steps))
-        if step < warmup:
-            return self.config.lr * (step + 1) / warmup
-        return self.config.lr * (1 + math.cos(math.pi * (step - warmup) / (num_steps - warmup))) / 2
-
-    def _check_finite(self, epoch: int, step: int, rate: float, **values: Tensor) -> None:
-        for name, value in values.items():
-            if not torch.isfinite(value):
-                raise FloatingPointError(
-                    f"the {name} became {value.item()} in epoch {epoch + 1}, step {step + 1}, at "
-                    f"learning rate {rate:.2g}. {self.last} keeps the epoch before. Lower lr, or "
-                    "look for non-finite values in the videos"
-                )
+    # --- on disk ---
 
     def _save(self) -> None:
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+        """Write all that is needed to go on."""
+        parts = {"model": self.model.state_dict(), "optimizer": state_of(self.optimizer)}
         if self.ema is not None:
-            tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
-        self._write(self.last, tensors)
+            parts["ema"] = self.ema.state_dict()
+        self._write(self.last, checkpoint.join(parts))
         self._write_history()
 
-    def _restore(self, resumed: tuple[dict[str, Tensor], Metadata]) -> None:
-        tensors, saved = resumed
+    def _restore(self, tensors: Mapping[str, Tensor], saved: Metadata) -> None:
+        """Take up what `_save` wrote; the model has its part already, see `resume`."""
         preflight.check_same(self.out_dir, self.metadata, saved)
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in checkpoint.below("optimizer", tensors).items():
-            index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        load_state(self.optimizer, checkpoint.below("optimizer", tensors))
         if self.ema is not None:
             self.ema.load_state_dict(checkpoint.below("ema", tensors))
         self._write_history()
 
-    def _write(self, path: Path, tensors: dict[str, Tensor]) -> None:
+    def _write(self, path: Path, tensors: Mapping[str, Tensor]) -> None:
         if self.accelerator.is_main_process:
             checkpoint.write(path, tensors, self.metadata)
 

@@ -952,7 +952,7 @@ def test_processes_that_cannot_share_a_step_are_told_so(begin):
         ValueError,
         match="batch_size 6 is no multiple of 4: 4 processes with 1 clips",
     ):
-        _ = run._micro_batches
+        run._check(Clips(), VAL)
 
 
 def test_a_set_below_one_step_of_micro_batches_is_refused(begin):

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 
-from .. import checkpoint, datasets, recommended, video
+from .. import checkpoint, datasets, parallel, recommended, video
 from ..checkpoint import Metadata
 from ..config import TrainConfig
 from ..datasets import Clip
@@ -30,7 +29,7 @@ def train(plan: Plan) -> None:
         VideoError: a clip that cannot be read and may not be left out.
     """
     shape = plan.shape()
-    process = PartialState(cpu=not torch.cuda.is_available())
+    process = parallel.process()
     with process.main_process_first():  # it fills the cache, the others find it filled
         clips = usable(plan.source, shape)
     classes = sorted({clip.label for clip in clips})
