@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import doctor, recommended
+from ._extras import MissingExtraError
 from .config import CHOICES, TrainConfig
 
 if TYPE_CHECKING:  # imported late, so that `doctor` runs where these cannot be
@@ -151,6 +152,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("faces is now `python -m r3d_helpers.classroom.actors`, same options")
     args = parser.parse_args(argv)
     errors: tuple[type[Exception], ...] = (ValueError, OSError, FloatingPointError)
+    errors = (*errors, MissingExtraError)
     if args.command != "doctor":
         from .video import VideoError
 

@@ -6,6 +6,7 @@ instead of ending the report.
 
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import socket
@@ -18,30 +19,23 @@ from pathlib import Path
 
 from . import _torchvision
 
-PACKAGES = (
-    "accelerate",
-    "av",
-    "captum",
-    "filelock",
-    "ipywidgets",
-    "jupyterlab",
-    "matplotlib",
-    "numpy",
-    "onnxruntime",
-    "optuna",
-    "safetensors",
-    "torchmetrics",
-    "tqdm",
-)
+PACKAGES = ("accelerate", "av", "numpy", "safetensors", "torchmetrics", "tqdm")
+EXTRAS = {  # what the lessons need besides; without them, each is a choice
+    "apply": ("captum", "matplotlib", "onnxruntime", "onnxscript"),
+    "studies": ("filelock", "optuna"),
+    "lessons": ("einops", "ipywidgets", "jupyterlab"),
+}
 FREE_GB = 3.0  # a run's checkpoints take about 1 GB, and their successors are written beside them
 MEMORY_GB = 2.0  # the kernels of lessons 00 to 03 took 1.5 GB at most
 HOME = Path(__file__).parents[1]
 SAMPLES = HOME / "data_samples"
-INSTALL = (
-    "delete `.venv` and run `start.py` again"
-    if (HOME / "start.py").exists()  # unpacked from a workshop's zip
-    else "install again with `make setup`, or `pip install -c constraints.txt -e .[test]`"
-)
+LESSONS = (HOME / "notebooks").is_dir()  # in a clone, or unpacked from a workshop's zip
+if (HOME / "start.py").exists():
+    INSTALL = "delete `.venv` and run `start.py` again"
+elif LESSONS:
+    INSTALL = "install again with `make setup`, or `pip install -c constraints.txt -e .[test]`"
+else:
+    INSTALL = "install again with `pip install r3d-helpers`"
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,8 @@ def checks() -> list[Check]:
         _run("torchvision", _check_torchvision),
         _run("OpenCV", _opencv),
         _run("video", _video),
-        *(_run(name, lambda name=name: _package(name)) for name in PACKAGES),
+        *(_run(name, lambda name=name: _package(name)) for name in _packages()),
+        *([] if LESSONS else [_run(name, lambda name=name: _extra(name)) for name in EXTRAS]),
         _run("samples", _samples),
         _run("disk", _disk),
     ]
@@ -133,6 +128,16 @@ def _package(name: str) -> str:
     return importlib.metadata.version(name)
 
 
+def _packages() -> list[str]:
+    return [*PACKAGES, *(name for names in EXTRAS.values() for name in names if LESSONS)]
+
+
+def _extra(name: str) -> str:
+    if all(importlib.util.find_spec(package) for package in EXTRAS[name]):
+        return "installed"
+    return f"not installed, for those who want it: `pip install 'r3d-helpers[{name}]'`"
+
+
 def _python() -> str:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < (3, 11):  # noqa: UP036 (run from a checkout, nothing checked it)
@@ -191,6 +196,8 @@ def _video() -> str:
 
 
 def _samples() -> str:
+    if not LESSONS:
+        return "in the repository, as are the lessons"
     found = len(list(SAMPLES.glob("Actor_*/*.mp4")))
     if not found:
         raise Trouble(

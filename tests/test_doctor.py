@@ -1,10 +1,13 @@
 """`doctor`: whatever is wrong with the machine, a report comes, with the remedy."""
 
+import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import webbrowser
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +19,8 @@ from r3d_helpers import doctor
 ROOT = Path(__file__).parents[1]
 DOCTOR = "from r3d_helpers.__main__ import main; sys.exit(main(['doctor']))"
 # Without the packages that take seconds to import and are not what the test is about.
-BRIEF = f"from r3d_helpers import doctor; doctor.PACKAGES = ('numpy',); {DOCTOR}"
+WITHOUT = "doctor.PACKAGES, doctor.EXTRAS = ('numpy',), {}"
+BRIEF = f"from r3d_helpers import doctor; {WITHOUT}; {DOCTOR}"
 
 
 def python(code, path=()):
@@ -176,3 +180,41 @@ def test_a_cuda_torchvision_beside_a_cpu_torch_is_repaired():
         "from torchvision.transforms import v2; print(_torchvision.repaired())"
     )
     assert (repaired.returncode, repaired.stdout) == (0, "True\n"), repaired.stderr
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """The package alone, installed from a wheel, without any extra."""
+    monkeypatch.setattr(doctor, "LESSONS", False)
+    monkeypatch.setattr(doctor, "SAMPLES", tmp_path)
+    find = importlib.util.find_spec
+    extras = {name for names in doctor.EXTRAS.values() for name in names}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *_: None if name in extras else find(name, *_)
+    )
+
+
+def test_the_bare_package_is_ready_and_names_what_can_be_added(bare, capsys):
+    """Without it: who installs the package without lessons is told to draw samples."""
+    assert doctor.main() == 0
+    out = capsys.readouterr().out
+    for extra in ("apply", "studies", "lessons"):
+        assert f"`pip install 'r3d-helpers[{extra}]'`" in out
+    assert "captum" not in out
+    assert "make setup" not in out
+
+
+def test_the_lessons_need_every_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "einops", None)
+    assert "einops is not installed; install again with `make setup`" in doctor.summary()
+
+
+def test_the_packages_are_those_of_the_project():
+    """Without it: a package is added, and nobody is told that it is missing."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = {"": project["dependencies"], **project["optional-dependencies"]}
+    for extra, names in {"": doctor.PACKAGES, **doctor.EXTRAS}.items():
+        assert set(names) <= {re.match(r"[\w-]+", text)[0] for text in asked[extra]}, extra
+    named = {re.match(r"[\w-]+", text)[0] for text in asked[""]}
+    others = {"torch", "torchvision", "opencv-python"}  # with checks of their own
+    assert named == {*doctor.PACKAGES, *others}

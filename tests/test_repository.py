@@ -152,8 +152,8 @@ def test_constraints_pin_every_dependency_within_its_range():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line)
     pins = {name.lower(): version for name, version in pins.items()}
-    extras = project["optional-dependencies"]
-    for text in [*project["dependencies"], *extras["book"], *extras["test"]]:
+    extras = project["optional-dependencies"].values()
+    for text in [*project["dependencies"], *(text for extra in extras for text in extra)]:
         requirement = Requirement(text)
         if requirement.name == project["name"]:  # one extra asks for another
             continue

@@ -161,7 +161,10 @@ def registry(monkeypatch, tmp_path):
             wheel(folder, name, *REGISTRY.get(name, []))
 
     monkeypatch.setattr(wheels, "_download", download)
-    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["jupyter>=1"]\n')
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "kit"\ndependencies = ["turbo"]\n[project.optional-dependencies]\n'
+        'lessons = ["kit[more]"]\nmore = ["jupyter>=1"]\n'
+    )
     (tmp_path / "constraints.txt").write_text("torch==2.13.0\ntorchvision==0.28.0\n")
     monkeypatch.setattr(wheels, "ROOT", tmp_path)
 

@@ -73,7 +73,7 @@ class Target:
 
 
 def gather(target: Target, folder: Path) -> None:
-    """Download into ``folder`` the wheels of all that the package needs on such a machine.
+    """Download into ``folder`` the wheels of all that the lessons need on such a machine.
 
     pip judges markers such as ``sys_platform == "win32"`` by the machine it runs on. Here they are
     read from the wheels and judged by the target, until nothing more is asked for.
@@ -89,7 +89,7 @@ def gather(target: Target, folder: Path) -> None:
         if index is None:
             raise
         _download(torch, target, folder, f"--index-url={index}")
-    wanted = {*project["dependencies"], *INSTALLERS}
+    wanted = {*project["dependencies"], *_extra(project, "lessons"), *INSTALLERS}
     met = set()
     while wanted := wanted - met:
         wheels = _wheels(folder)
@@ -101,6 +101,18 @@ def gather(target: Target, folder: Path) -> None:
         for requirement in asked:
             wheel = wheels[canonicalize_name(requirement.name)]
             wanted |= _needs(wheel, requirement.extras, target.markers())
+
+
+def _extra(project: dict, name: str) -> set[str]:
+    """What one of the package's extras asks for; it may ask for another one."""
+    found = set()
+    for text in project["optional-dependencies"][name]:
+        requirement = Requirement(text)
+        if requirement.name == project["name"]:
+            found.update(*(_extra(project, extra) for extra in requirement.extras))
+        else:
+            found.add(text)
+    return found
 
 
 def _torch(target: Target) -> tuple[list[str], str | None]:

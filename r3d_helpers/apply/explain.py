@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 import torch
-from captum.attr import LayerAttribution, LayerGradCam
 from torch import Tensor
 
 from .. import sampler, video
+from .._extras import needed
 from ..config import STAGES
 from ..datasets import normalize
 from ..model import R3DEmotion, SqueezeExcitation3d
@@ -141,6 +141,9 @@ def grad_cam(
     if target is None:
         with torch.no_grad():
             target = int(model(video).argmax())
+    with needed("apply"):
+        from captum.attr import LayerAttribution, LayerGradCam
+
     cam = LayerGradCam(model, getattr(model.backbone, layer)).attribute(
         video, target, relu_attributions=True
     )

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import datasets
+from .._extras import needed
 from ..checkpoint import Metadata, load
 from ..model import R3DEmotion
 from .card import model_card
@@ -63,7 +64,10 @@ def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
         ValueError: ``path`` does not end in ``.onnx``; or as `checkpoint.load`.
         FileNotFoundError: as `checkpoint.load`.
     """
-    import onnxruntime
+    with needed("apply"):
+        import onnx  # noqa: F401 (what torch's exporter imports)
+        import onnxruntime
+        import onnxscript  # noqa: F401 (likewise)
 
     model, metadata, path = _open(checkpoint, path, ".onnx")
     with warnings.catch_warnings():

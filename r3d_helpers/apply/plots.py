@@ -6,13 +6,16 @@ All figures are grey: they can be printed, and read by everybody.
 import math
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
+from .._extras import needed
 from ..names import printable
 from .explain import Timeline
+
+with needed("apply"):
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
 
 def film_strip(strips: Mapping[str, Tensor], *, title: str) -> Figure:

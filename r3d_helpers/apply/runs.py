@@ -15,7 +15,7 @@ from ..datasets import Clip
 from ..model import R3DEmotion
 from ..names import alike, composed, printable
 from ..trainer import Trainer
-from . import evaluation, explain, overview, plots
+from . import evaluation, explain, overview
 from .card import model_card
 from .crops import FaceCrop, NoFaceError
 from .plan import CropOptions, Plan, Shape, Source
@@ -180,6 +180,8 @@ def predict(
     Returns:
         The number of videos that could not be read.
     """
+    if figures is not None:
+        from . import plots  # noqa: F401 (if it cannot be, rather now than after the first video)
     net, metadata = checkpoint.load(path)
     size, crop = _frame_size(path, metadata), crop.resolve(metadata.crop)
     rows, failed = [], 0
@@ -226,6 +228,8 @@ def _draw(
     crop: FaceCrop | None,
 ) -> None:
     """The time line of a video, and what speaks for the surest window's answer."""
+    from . import plots
+
     folder.mkdir(parents=True, exist_ok=True)
     classes = metadata.classes
     figure = plots.timeline(line, classes, title=path.name)

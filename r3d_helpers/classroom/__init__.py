@@ -1,1 +1,9 @@
-"""What the lessons import and nothing else does: checks, figures, widgets, drawn actors."""
+"""What the lessons import, and nothing else."""
+
+from .._extras import needed
+
+with needed("lessons"):  # said here once, for all files
+    import einops  # noqa: F401
+    import filelock  # noqa: F401
+    import ipywidgets  # noqa: F401
+    import matplotlib  # noqa: F401

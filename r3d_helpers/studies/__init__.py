@@ -1,1 +1,7 @@
 """The long experiments behind the lessons, and the search for settings."""
+
+from .._extras import needed
+
+with needed("studies"):  # said here once, for all files
+    import filelock  # noqa: F401
+    import optuna  # noqa: F401

@@ -73,7 +73,7 @@ def install() -> str:
     print("Installing into .venv, a minute or more ...", flush=True)
     pip = next(WHEELS.glob("pip-*.whl")) / "pip"
     command = [str(PYTHON), str(pip), "install", "--no-index", "--find-links", str(WHEELS)]
-    command += ["--quiet", "-c", str(HERE / "constraints.txt"), "pip", "-e", str(HERE)]
+    command += ["--quiet", "-c", str(HERE / "constraints.txt"), "pip", "-e", f"{HERE}[lessons]"]
     try:
         venv.create(str(VENV), clear=True)  # without pip, which Debian keeps in another package
         done = subprocess.run(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
