@@ -72,8 +72,8 @@ class Target:
         }
 
 
-def gather(target: Target, folder: Path) -> None:
-    """Download into ``folder`` the wheels of all that the lessons need on such a machine.
+def gather(target: Target, folder: Path, extra: str | None = "lessons") -> None:
+    """Download into ``folder`` the wheels of what the package needs, with an extra or without.
 
     pip judges markers such as ``sys_platform == "win32"`` by the machine it runs on. Here they are
     read from the wheels and judged by the target, until nothing more is asked for.
@@ -89,7 +89,9 @@ def gather(target: Target, folder: Path) -> None:
         if index is None:
             raise
         _download(torch, target, folder, f"--index-url={index}")
-    wanted = {*project["dependencies"], *_extra(project, "lessons"), *INSTALLERS}
+    wanted = {*project["dependencies"], *INSTALLERS}
+    if extra is not None:
+        wanted |= _extra(project, extra)
     met = set()
     while wanted := wanted - met:
         wheels = _wheels(folder)
