@@ -159,25 +159,20 @@ def main(argv: list[str] | None = None) -> int:
         errors = (*errors, VideoError)
     try:
         return args.run(args)
+    except BrokenPipeError:  # nobody reads what is printed
+        raise
     except errors as error:
-        print(f"error: {error}{_way_out(args, error)}", file=sys.stderr)
-        return 2
-    except (RuntimeError, Stopped) as error:
-        if not (isinstance(error, Stopped) or _is_lost_connection(error)):
-            raise
-        reason = "told to stop" if isinstance(error, Stopped) else "another process has ended"
-        saved = any(args.out.rglob("last.safetensors")) if "out" in args else False
-        print(
-            f"error: {reason}; "
-            + (
-                "the epochs that are finished are saved: give the same command again with --resume"
-                if saved
-                else "nothing is saved yet"
-            )
-            + "; if a process had an error of its own, it stands above",
-            file=sys.stderr,
-        )
-        return 2
+        return _refused(f"{_last_line(error)}{_way_out(args, error)}")
+    except (RuntimeError, Stopped, KeyboardInterrupt) as error:
+        return _refused(_why_stopped(args, error))
+
+
+def _refused(reason: str) -> int:
+    """Say in one line why a command ends, whatever names are in it; the exit status."""
+    from .names import printable
+
+    print(printable(f"error: {reason}"), file=sys.stderr)
+    return 2
 
 
 def _source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -363,17 +358,42 @@ def _way_out(args: argparse.Namespace, error: Exception) -> str:
     return "; --skip-unreadable leaves such clips out" if isinstance(error, VideoError) else ""
 
 
+def _last_line(error: Exception) -> str:
+    """What an error says, without the traceback that it brings from a data loader's worker."""
+    said = str(error).strip()
+    if " in DataLoader worker process " in said:
+        said = said.splitlines()[-1].partition(": ")[2]
+    return said or type(error).__name__
+
+
 def _stop(*_: object) -> None:
     raise Stopped
 
 
-def _is_lost_connection(error: RuntimeError) -> bool:
-    """Whether a collective operation failed, as it does when another process has ended."""
-    words = ("gloo", "nccl", "connection closed by peer", "connection reset")
-    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
-    return several and any(word in str(error).lower() for word in words)
+def _why_stopped(args: argparse.Namespace, error: BaseException) -> str:
+    reason = "told to stop"
+    if isinstance(error, RuntimeError):
+        from . import parallel
+
+        if machine := parallel.trouble(error):
+            return machine
+        if not parallel.lost_connection(error):
+            raise error
+        reason = "another process has ended"
+    kept = "nothing is saved yet"
+    if getattr(args, "out", None) and any(args.out.rglob("last.safetensors")):
+        kept = "the epochs that are finished are saved: give the same command again with --resume"
+    return f"{reason}; {kept}; if a process had an error of its own, it stands above"
 
 
 if __name__ == "__main__":
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    sys.exit(main())
+    # A console whose encoding lacks a letter shows its code; what is written does not depend on it.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read along has read enough, such as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

@@ -1,9 +1,11 @@
 """What a run leaves on disk: weights with what they say of themselves, and the history."""
 
 import csv
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .config import TrainConfig
-from .files import replacing
+from .files import replacing, sync, writing
 from .model import R3DEmotion
 
 
@@ -65,10 +67,15 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Metadata) -> None
     """Write tensors with what they say of themselves; the file is whole at any moment."""
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with replacing(path) as part:
-        save_file(tensors, part, metadata={"r3d_helpers": metadata.to_json()})
-        part.chmod(0o644)  # safetensors writes for its owner alone
+        try:
+            save_file(tensors, part, metadata={"r3d_helpers": metadata.to_json()})
+        except SafetensorError as error:
+            full = any(f"os error {code}" in str(error) for code in (28, 112))  # 112 on Windows
+            raise OSError(errno.ENOSPC if full else None, str(error)) from error
+        with suppress(OSError):  # some drives refuse
+            part.chmod(0o644)  # safetensors writes for its owner alone
         with part.open("rb+") as file:
-            os.fsync(file.fileno())
+            sync(file)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], Metadata]:
@@ -79,7 +86,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], Metadata]:
     """
     try:
         with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            # Copies: Windows refuses to replace a file that is mapped into memory.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
             return tensors, Metadata.from_json(file.metadata()["r3d_helpers"])
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{path}: not a checkpoint of this package ({error})") from error
@@ -98,7 +106,7 @@ def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def write_history(path: Path, history: Sequence[Mapping]) -> None:
     """Write one CSV row per epoch."""
-    with replacing(path) as part, part.open("w", newline="") as file:
+    with writing(path) as file:
         writer = csv.DictWriter(file, history[0])
         writer.writeheader()
         writer.writerows(history)

@@ -1,5 +1,6 @@
 """What makes a run the same run, wherever it computes and however many processes share it."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -47,6 +48,34 @@ def accelerator() -> Accelerator:
     """
     with patch_environment(**_ANSWERS):
         return Accelerator(cpu=use_cpu(), mixed_precision="no")
+
+
+def trouble(error: Exception) -> str | None:
+    """What stopped the processes that load clips, and what to do, where the machine is to blame."""
+    said = str(error).lower()
+    if "shared memory" in said or "bus error" in said or "/torch_" in said:
+        return (
+            "the processes that load clips ran out of shared memory (/dev/shm): --num-workers 0, "
+            "or more of it, in Docker with --shm-size 2g"
+        )
+    if "too many open files" in said or "ancdata" in said:
+        return (
+            "the processes that load clips ran out of open files: --num-workers 0, or more of "
+            "them, with ulimit -n 4096"
+        )
+    if "dataloader worker" in said and ("killed" in said or "exited" in said):
+        return (
+            "a process that loads clips was killed, perhaps because memory is full: fewer "
+            "--num-workers, or a smaller --batch-size"
+        )
+    return None
+
+
+def lost_connection(error: RuntimeError) -> bool:
+    """Whether a collective operation failed, as it does when another process has ended."""
+    words = ("gloo", "nccl", "connection closed by peer", "connection reset")
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    return several and any(word in str(error).lower() for word in words)
 
 
 class SeedPerClip(Dataset):

@@ -26,7 +26,8 @@ def check_sets(train_set: Dataset, val_set: Dataset, num_classes: int, least: in
         least: clips that one step needs.
 
     Raises:
-        ValueError: they do not fit. (People who are in both sets are a warning.)
+        ValueError: they do not fit. (People who are in both sets are a warning, and so is a class
+            that one of them does not show.)
     """
     classes = getattr(train_set, "classes", None)
     if classes is not None and len(classes) != num_classes:
@@ -43,6 +44,12 @@ def check_sets(train_set: Dataset, val_set: Dataset, num_classes: int, least: in
             f"the training set has {len(train_set)} clips, fewer than one step of batch_size "
             f"{least}: lower it"
         )
+    for name, dataset, so in (
+        ("training", train_set, "the model cannot learn it"),
+        ("validation", val_set, "the best epoch is chosen without it"),
+    ):
+        if absent := _absent(dataset):
+            warnings.warn(f"no clip of {absent} in the {name} set: {so}", stacklevel=3)
     if both := sorted(subjects(train_set) & subjects(val_set)):
         warnings.warn(
             f"subjects {both} are in training and validation set: the score says nothing "
@@ -62,6 +69,13 @@ def check_batch(batch_size: int, micro_batch: int, num_processes: int) -> None:
             f"batch_size {batch_size} is no multiple of {together}: {num_processes} processes with "
             f"{micro_batch} clips each"
         )
+
+
+def _absent(dataset: Dataset) -> str:
+    """The classes that no clip of a data set shows, where it says; "" for none."""
+    classes, targets = getattr(dataset, "classes", ()), getattr(dataset, "targets", ())
+    shown = set(targets)
+    return ", ".join(name for i, name in enumerate(classes or ()) if shown and i not in shown)
 
 
 def subjects(dataset: Dataset) -> set[str]:

@@ -28,7 +28,7 @@ from tqdm.auto import tqdm
 from . import _moved, checkpoint, parallel, preflight
 from .checkpoint import Metadata
 from .config import CHOICES, STAGES, TrainConfig
-from .files import remove_parts
+from .files import make_folder, remove_parts
 from .metrics import Scores, best_epoch, score
 from .model import R3DEmotion
 from .optim import class_weights, load_state, parameter_groups, state_of
@@ -191,7 +191,7 @@ class Trainer:
         if self._resumed is None:
             preflight.check_unused(self.out_dir, self.last, self.best)
         self.accelerator.wait_for_everyone()
-        self.out_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(self.out_dir)
         if self.accelerator.is_main_process:
             remove_parts(self.out_dir)
         # `last` has the weights and AdamW's two moments, and maybe an average; its successor lies

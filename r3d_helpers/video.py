@@ -211,8 +211,10 @@ def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> N
                 raise VideoError(f"{path}: OpenCV cannot write VP9 here; run `doctor`")
             for frame in array.transpose(0, 2, 3, 1)[..., ::-1]:
                 writer.write(np.ascontiguousarray(frame))
-            writer.release()
-            shutil.move(part, path)
+            writer.release()  # OpenCV does not say whether it could write
+            if _count(part) != len(array):
+                raise OSError(None, "too little of it arrived; is the disk full?")
+            shutil.move(part, path, copy_function=shutil.copyfile)  # some drives refuse chmod
     except OSError as error:
         raise VideoError(f"{path}: cannot be written ({error.strerror})") from error
 
@@ -292,6 +294,12 @@ def _warn(file: Decoder, whole: bool = False) -> None:
         warnings.warn(message, CutShort if file.missing() else UserWarning, stacklevel=3)
 
 
+def _count(path: Path) -> int:
+    with suppress(VideoError):
+        return count_packets(path)
+    return 0
+
+
 @contextmanager
 def _draft(path: Path) -> Iterator[Path]:
     """Where to write what is to become ``path``: beside it, under a name that OpenCV can take."""
@@ -301,6 +309,7 @@ def _draft(path: Path) -> Iterator[Path]:
     except UnicodeEncodeError:  # a folder whose name is not UTF-8
         folder = Path(tempfile.gettempdir())
     part = folder / f".{uuid.uuid4().hex}.part.mp4"
+    part.touch()  # OpenCV would not say why it cannot
     try:
         yield part
     finally:

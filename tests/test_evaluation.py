@@ -441,3 +441,14 @@ def test_a_path_that_is_no_valid_text_is_written_and_read(tmp_path):
     dataset = ClipDataset([Clip(Path("b\udcffd.mp4"), "x", "1")])
     evaluation.write_predictions(tmp_path / "p.csv", dataset, torch.zeros(1, 1))
     assert evaluation.read_predictions(tmp_path / "p.csv")[2] == ["1"]
+
+
+def test_a_class_that_no_clip_shows_is_named():
+    logits = torch.eye(3)[[0, 1, 1]]
+    targets = torch.tensor([0, 1, 0])
+    found = evaluation.report(logits, targets, list("abc"), ["calm", "happy", "j\udcf6rg"])
+    assert str(found).splitlines()[-1] == r"no clip of j\udcf6rg: UAR leaves it out"
+    found = evaluation.report(
+        logits, torch.tensor([0, 1, 2]), list("abc"), ["calm", "happy", "sad"]
+    )
+    assert "no clip of" not in str(found)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from r3d_helpers import datasets, listing, video
 from r3d_helpers.apply import overview
-from r3d_helpers.names import alike, counted, printable
+from r3d_helpers.names import alike, counted, distinct, printable
 
 DATA = Path(__file__).parent / "data"
 ODD = {path.suffix for path in (DATA / "odd").iterdir()}
@@ -282,3 +282,32 @@ def test_ordinary_names_are_shown_as_they_are():
 
 def test_one_is_counted_without_an_s():
     assert [counted(n, "clip") for n in (0, 1, 2)] == ["0 clips", "1 clip", "2 clips"]
+
+
+# A name for what is made of a file
+
+
+def test_a_file_alone_gives_its_stem_and_files_of_one_name_more():
+    assert distinct([Path("/a/anna_01.mp4"), Path("/b/ben_1.mov")]) == ["anna_01", "ben_1"]
+    assert distinct([Path("/a/happy/anna_01.mp4"), Path("/a/sad/anna_01.mp4")]) == [
+        "happy-anna_01.mp4",
+        "sad-anna_01.mp4",
+    ]
+    assert distinct([Path("/a/x.mp4"), Path("/a/x.mov"), Path("/a/y.mp4")]) == [
+        *("x.mp4", "x.mov", "y"),
+    ]
+
+
+parts = st.sampled_from(["a", "A", "b", "a-b", "ä", "a\u0308", "x" * 240, "日本" * 40, "j\udcf6"])
+
+
+@given(st.lists(st.lists(parts, min_size=1, max_size=3), max_size=8))
+def test_each_file_has_another_name_on_any_disk_and_the_same_file_the_same(files):
+    paths = [Path("/", *file[:-1], f"{file[-1]}.mp4") for file in files]
+    names = distinct(paths)
+    for path, name in zip(paths, names, strict=True):
+        assert len(os.fsencode(f"{name}-timeline.png")) <= 255
+        for other, others in zip(paths, names, strict=True):
+            same = [unicodedata.normalize("NFC", each).casefold() for each in (name, others)]
+            assert (same[0] == same[1]) == (path == other)
+    assert distinct([*paths, *paths]) == names * 2

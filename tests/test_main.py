@@ -1,6 +1,7 @@
 """The commands: what they print, what they leave, and how they refuse."""
 
 import csv
+import io
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import torch
 
 from r3d_helpers import checkpoint
 from r3d_helpers.__main__ import main
+from r3d_helpers.apply import explain
 from r3d_helpers.classroom import actors
 from r3d_helpers.studies import experiments, tuning
 
@@ -385,3 +387,204 @@ def test_a_run_that_is_told_to_stop_says_whether_anything_is_saved(
     signal.signal(signal.SIGTERM, handler)
     assert ("again with --resume" in line) == saved
     assert ("nothing is saved yet" in line) != saved
+
+
+# --- any name, any console ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def films(faces, tmp_path):
+    """A function that copies a short film to a place below a folder."""
+    film = next(faces.rglob("*.mp4"))
+
+    def copy(name):
+        path = tmp_path / "films" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(film, path)
+        return path
+
+    return copy
+
+
+def predicted(run, tmp_path, *videos):
+    """Exit status, names of the figures, and paths in the CSV file, of a prediction."""
+    given = ("predict", *videos, "--checkpoint", run)
+    given = (*given, "--out", tmp_path / "out.csv", "--figures", tmp_path / "figures")
+    try:
+        status = main([*map(str, given)])
+    except KeyboardInterrupt:
+        status = None
+    with (tmp_path / "out.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as f:
+        rows = [row["path"] for row in csv.DictReader(f)]
+    return status, sorted(p.name for p in (tmp_path / "figures").iterdir()), rows
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_videos_of_any_name_are_all_drawn(run, films, tmp_path, capsys):
+    names = ["happy/anna_01.mp4", "sad/anna_01.mp4", "a$1_$2.mp4", "100%41.mp4", "a#b?c.mp4"]
+    names += [f"{'x' * 251}.mp4", "two\nlines.mp4", "j\udcf6rg.mp4", "-dash.mp4", "{0}.mp4"]
+    videos = [films(name) for name in names]
+    status, figures, rows = predicted(run, tmp_path, *videos)
+    assert status == 0
+    assert len(figures) == 2 * len(names)
+    assert {"happy-anna_01.mp4-cam.png", "sad-anna_01.mp4-cam.png"} <= set(figures)
+    assert list(dict.fromkeys(rows)) == [*map(str, videos)]
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith(str(tmp_path)) for line in lines) == len(names)
+
+
+def test_a_video_that_fails_stops_no_other_and_loses_nothing(
+    run, films, tmp_path, capsys, monkeypatch
+):
+    real = explain.grad_cam
+
+    def grad_cam(*args):
+        monkeypatch.setattr(explain, "grad_cam", real)
+        raise RuntimeError("no picture today")
+
+    monkeypatch.setattr(explain, "grad_cam", grad_cam)
+    good, other = films("good.mp4"), films("other.mp4")
+    (tmp_path / "films" / "bad.mp4").write_bytes(b"bad")
+    status, figures, rows = predicted(run, tmp_path, good, tmp_path / "films/bad.mp4", other)
+    assert status == 2
+    assert figures == ["good-timeline.png", "other-cam.png", "other-timeline.png"]
+    assert {*rows} == {str(good), str(other)}
+    err = capsys.readouterr().err
+    assert f"{good}: cannot be drawn (no picture today)" in err
+    assert "bad.mp4: cannot be opened" in err
+
+
+def test_a_prediction_that_is_interrupted_keeps_what_it_has(
+    run, films, tmp_path, capsys, monkeypatch
+):
+    real = explain.timeline
+
+    def timeline(model, path, **options):
+        if path.name == "second.mp4":
+            raise KeyboardInterrupt
+        return real(model, path, **options)
+
+    monkeypatch.setattr(explain, "timeline", timeline)
+    status, _, rows = predicted(run, tmp_path, films("first.mp4"), films("second.mp4"))
+    assert status == 2
+    assert {Path(row).name for row in rows} == {"first.mp4"}
+    assert "error: told to stop" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--out", "--figures"])
+def test_a_place_that_cannot_be_written_is_named_before_the_work(
+    run, films, tmp_path, capsys, monkeypatch, option
+):
+    monkeypatch.setattr(explain, "timeline", None)
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "x"
+    line = refused(capsys, "predict", films("a.mp4"), "--checkpoint", run, option, place)
+    assert f"{place}: cannot be written (Not a directory)" in line or "(File exists)" in line
+    line = refused(capsys, "predict", "a.mp4", "--checkpoint", run, "--out", tmp_path)
+    assert f"{tmp_path}: cannot be written (it is a folder)" in line
+
+
+def test_a_file_that_is_damaged_is_one_line_from_a_loading_process(faces, tmp_path, capsys):
+    shutil.copytree(faces, tmp_path / "faces")
+    for path in (tmp_path / "faces").rglob("*.mp4"):
+        path.write_bytes(path.read_bytes()[:100])
+    given = ("train", tmp_path / "faces", "--out", tmp_path / "run", *TINY, "--num-workers", "1")
+    assert main([*map(str, given)]) == 2
+    shutil.rmtree(tmp_path / "run")
+    *bar, line = capsys.readouterr().err.splitlines()
+    assert all("step" in each or not each for each in bar)
+    assert line.startswith(f"error: {tmp_path / 'faces'}")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("unable to open shared memory object </torch_1_2> in read-write mode", "shared memory"),
+        ("DataLoader worker (pid 7) is killed by signal: Bus error. ", "shared memory"),
+        ("received 0 items of ancdata", "open files"),
+        ("Too many open files", "open files"),
+        ("DataLoader worker (pid(s) 7) exited unexpectedly", "memory is full"),
+        ("DataLoader worker (pid 7) is killed by signal: Killed. ", "memory is full"),
+    ],
+)
+def test_what_a_machine_lacks_is_one_line(faces, tmp_path, capsys, monkeypatch, said, told):
+    def fit(*_):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr("r3d_helpers.apply.runs._fit", fit)
+    line = refused(capsys, "train", faces, "--out", tmp_path / "run", *TINY)
+    assert told in line
+    assert "--num-workers" in line
+
+
+def test_an_error_of_ours_keeps_its_traceback(faces, tmp_path, monkeypatch):
+    def fit(*_):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr("r3d_helpers.apply.runs._fit", fit)
+    with pytest.raises(RuntimeError, match="mat1"):
+        main(["train", str(faces), "--out", str(tmp_path / "run"), *TINY])
+
+
+def renamed(faces, root):
+    """Four people, seven labels that no old console can write."""
+    for i, path in enumerate(sorted(faces.rglob("*.mp4"))):
+        label = root / f"{path.stem[6:8]} fröhlich 日本"
+        label.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, label / f"person{i // 7}_{i}.mp4")
+    return root
+
+
+def test_a_console_that_cannot_write_a_label_loses_no_file(faces, tmp_path, monkeypatch):
+    root = renamed(faces, tmp_path / "own")
+    console = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", console)
+    main(["train", str(root), "--reader", "folder", "--out", str(tmp_path / "run"), *TINY])
+    assert b"UAR" not in console.buffer.getvalue()  # it could not be written
+    assert (tmp_path / "run" / "predictions.csv").exists()
+    assert "fröhlich" in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    shutil.rmtree(tmp_path / "run")
+
+
+def test_a_console_shows_the_code_of_a_letter_that_it_lacks_and_may_close(faces, tmp_path):
+    root = renamed(faces, tmp_path / "own")
+    command = '"$0" -m r3d_helpers describe "$1" --reader folder | head -5'
+    child = subprocess.run(
+        ["sh", "-c", command, sys.executable, root],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    *_, labels = child.stdout.splitlines()
+    assert r"03 fr\xf6hlich \u65e5\u672c" in labels
+    assert "Error" not in child.stderr
+
+
+def test_songs_are_asked_for_by_an_option(faces, tmp_path, capsys):
+    for path in faces.rglob("*.mp4"):
+        song = tmp_path / "songs" / path.parent.name / path.name.replace("02-01-", "02-02-", 1)
+        song.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, song)
+    out = tmp_path / "run"
+    line = refused(capsys, "train", tmp_path / "songs", "--out", out, *TINY)
+    assert "there is song, not speech: see --channel song: 28 (" in line
+    assert main(["describe", str(tmp_path / "songs"), "--channel", "song"]) == 0
+    assert capsys.readouterr().out.startswith("28 clips of 4 subjects")
+    line = refused(capsys, "describe", faces, "--reader", "folder", "--channel", "song")
+    assert "--channel song goes with --reader ravdess" in line
+
+
+def test_what_is_left_out_of_a_training_is_told(faces, tmp_path, capsys):
+    root = tmp_path / "own"
+    shutil.copytree(faces, root)
+    (root / ".Trash-0").mkdir()
+    shutil.copy(next(faces.rglob("*.mp4")), root / ".Trash-0")
+    (root / "notes.txt").touch()
+    (root / "Actor_05").symlink_to(root / "Actor_04")
+    assert main(["train", str(root), "--out", str(tmp_path / "run"), *TINY]) == 0
+    shutil.rmtree(tmp_path / "run")
+    err = capsys.readouterr().err
+    assert "left out, hidden or deleted: 1 (" in err
+    assert "left out, no ending of a video: 1 (notes.txt)" in err
+    assert "left out, a link to a folder that is read anyway: 1 (Actor_05)" in err

@@ -672,6 +672,18 @@ def test_a_subject_on_both_sides_is_warned_of(begin):
         begin().fit(clips_of(["01", "02"]), clips_of(["02", "03"]))
 
 
+@pytest.mark.parametrize(
+    ("lacks", "told"),
+    [("training", "the model cannot learn it"), ("validation", "the best epoch is chosen without")],
+)
+def test_a_class_that_one_of_the_sets_does_not_show_is_warned_of(begin, lacks, told):
+    """Without it: a recall of 0.000, and no word."""
+    targets = {part: [0, 1] * 3 for part in ("training", "validation")} | {lacks: [1] * 6}
+    sets = [Clips(classes=["happy", "sad"], targets=each) for each in targets.values()]
+    with pytest.warns(UserWarning, match=f"no clip of happy in the {lacks} set: {told}"):
+        begin().fit(*sets)
+
+
 @pytest.mark.filterwarnings("error")
 def test_subjects_apart_are_not(begin):
     begin().fit(clips_of(["01", "02"]), clips_of(["03"]))

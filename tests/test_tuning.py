@@ -251,3 +251,16 @@ def test_a_killed_search_goes_on_with_the_trial_that_was_cut(samples, tmp_path):
     assert [len(row["curve"].split()) for row in tried] == [3, 3, 3]
     (study,) = optuna.get_all_study_summaries(storage(tmp_path))
     assert study.n_trials == 3
+
+
+@pytest.mark.parametrize("name", ["a?b", "100%41", "a#b", "{x}", "two words", "jörg"])
+def test_a_study_lies_where_it_should_whatever_the_name_of_the_folder(tmp_path, name):
+    """A URL would end at a question mark, and 41 after a percent sign is an A."""
+    (tmp_path / name).mkdir()
+    path = tmp_path / name / "study.db"
+    for trials in (1, 2):
+        study = tuning.open_study(path, "one")
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+        assert len(study.trials) == trials
+    assert [each.name for each in tmp_path.rglob("*.db")] == ["study.db"]
+    assert path.stat().st_size > 0

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import video
-from ..files import remove_parts, replacing
+from ..files import make_folder, remove_parts, replacing, sync
 from .crops import FaceCrop
 
 _STALE = 3600  # seconds after which nobody is writing a file any more
@@ -41,8 +41,7 @@ class ClipCache:
     """
 
     def __init__(self, folder: str | os.PathLike, crop: FaceCrop | None = None) -> None:
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = make_folder(folder)
         remove_parts(self.folder, older_than=_STALE)
         self.decode = video.read if crop is None else crop.read
         self.settings = None if crop is None else crop.settings
@@ -131,13 +130,6 @@ def _frames(file: BinaryIO, shape: tuple[int, ...], wanted: Sequence[int] | None
 
 
 def _write(path: Path, frames: np.ndarray) -> None:
-    try:
-        with replacing(path) as part, part.open("wb") as file:
-            np.save(file, frames)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise OSError(
-            f"{path.parent}: cannot store a clip ({error.strerror or error}); make room, or use "
-            "another cache folder"
-        ) from error
+    with replacing(path) as part, part.open("wb") as file:
+        np.save(file, frames)
+        sync(file)

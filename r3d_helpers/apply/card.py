@@ -1,10 +1,12 @@
 """The model card of a run: what the model is, was trained on, reaches, and must not be used for."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 
 from ..checkpoint import Metadata
 from ..metrics import best_epoch
+from ..names import printable
 from .evaluation import Report, between
 
 
@@ -23,6 +25,7 @@ def model_card(metadata: Metadata, tested: Report | None = None, data: str = "")
     """
     model = metadata.model
     classes = metadata.classes or [f"class {i}" for i in range(model["num_classes"])]
+    classes = [printable(name) for name in classes]
     settings = asdict(metadata.train)
     best = best_epoch(metadata.history)
     gates = {None: "no gates", "output": "after each block", "residual": "before each addition"}
@@ -87,11 +90,15 @@ def _scored(tested: Report | None) -> list[str]:
         f"| WAR | {tested.scores.war:.3f}{between(tested.war)} |",
         f"| F1 | {tested.scores.f1:.3f} |",
         *(
-            f"| recall of {name.replace('|', '/')} | {share:.3f} |".replace("nan", "no clips")
-            for name, share in zip(tested.classes, by_class, strict=True)
+            f"| recall of {printable(name).replace('|', '/')} | {_share(share)} |"
+            for name, share in zip(tested.classes, by_class.tolist(), strict=True)
         ),
         f"| chance | {1 / len(tested.classes):.3f} |",
     ]
+
+
+def _share(value: float) -> str:
+    return "no clips" if math.isnan(value) else f"{value:.3f}"
 
 
 def _pixels(size: int | None) -> str:

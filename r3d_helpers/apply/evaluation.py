@@ -15,7 +15,7 @@ from torch.nn.functional import one_hot
 
 from .. import sampler
 from ..datasets import ClipDataset
-from ..files import replacing
+from ..files import writing
 from ..metrics import Scores, score
 from ..names import counted, printable
 from ..trainer import Trainer
@@ -49,6 +49,8 @@ class Report:
         scores = self.scores
         classes = [printable(name) for name in self.classes]
         width = max(map(len, classes)) + 2
+        counts = scores.confusion.sum(1).tolist()
+        absent = [name for name, count in zip(classes, counts, strict=True) if not count]
         return "\n".join(
             [
                 f"{counted(self.clips, 'clip')} of {counted(self.subjects, 'subject')}: "
@@ -58,6 +60,7 @@ class Report:
                     f"  {name:<{width}}" + "".join(f"{count:>5}" for count in row)
                     for name, row in zip(classes, scores.confusion.tolist(), strict=True)
                 ),
+                *([f"no clip of {', '.join(absent)}: UAR leaves it out"] if absent else []),
             ]
         )
 
@@ -190,9 +193,7 @@ def evaluate(trainer: Trainer, dataset: ClipDataset, num_views: int = 1) -> Repo
 def write_predictions(path: str | os.PathLike, dataset: ClipDataset, logits: Tensor) -> None:
     """Write one CSV row per clip: path, subject, label, predicted label, all probabilities."""
     probabilities = logits.softmax(1).tolist()
-    # A file's name may be no valid text; its odd bytes come back as they were.
-    text = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
-    with replacing(path) as part, part.open("w", **text) as file:
+    with writing(path) as file:
         writer = csv.writer(file)
         writer.writerow(["path", "subject", "label", "predicted", *dataset.classes])
         for clip, row in zip(dataset.clips, probabilities, strict=True):

@@ -4,12 +4,14 @@ All figures are grey: they can be printed, and read by everybody.
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from .._extras import needed
+from ..files import replacing
 from ..names import printable
 from .explain import Timeline
 
@@ -86,6 +88,19 @@ def heat(clip: Tensor, maps: Mapping[str, Tensor], *, title: str) -> Figure:
     for name, values in maps.items():
         strips[name] = (clip * (0.15 + 0.85 * values[:, None])).byte()
     return film_strip(strips, title=title)
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure, whole or not at all, and close it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        with replacing(path) as part:
+            figure.savefig(part, dpi=120)
+    finally:
+        plt.close(figure)
 
 
 def _fitting(text: str, longest: int = 90) -> str:

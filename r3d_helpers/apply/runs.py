@@ -12,8 +12,9 @@ from .. import checkpoint, datasets, parallel, recommended, video
 from ..checkpoint import Metadata
 from ..config import TrainConfig
 from ..datasets import Clip
+from ..files import check_writable, make_folder, writing
 from ..model import R3DEmotion
-from ..names import alike, composed, printable
+from ..names import alike, composed, counted, distinct, printable
 from ..trainer import Trainer
 from . import evaluation, explain, overview
 from .card import model_card
@@ -70,16 +71,17 @@ def _fit(
         torch.manual_seed(plan.seed)
         run = Trainer(plan.model.build(classes, shape.clip_len, plan.start), plan.config, out)
     if is_main_process():
-        print(f"{len(train)} clips to train, {len(val)} to validate, {len(test)} to test")
+        parts = f"{len(val)} to validate, {len(test)} to test"
+        print(f"{counted(len(train), 'clip')} to train, {parts}")
     run.fit(train_set, val_set)
     logits, targets = evaluation.predict(run, test_set, plan.views)
     if is_main_process():
         subjects = [clip.subject for clip in test]
         tested = evaluation.report(logits, targets, subjects, classes, plan.views)
-        print(tested)
-        card = model_card(run.metadata, tested, str(plan.source))
-        (out / "README.md").write_text(card, encoding="utf-8")
+        with writing(out / "README.md") as file:
+            file.write(model_card(run.metadata, tested, str(plan.source)))
         evaluation.write_predictions(out / "predictions.csv", test_set, logits)
+        print(tested)  # last: whatever a console cannot do, the files are there
         if plan.folds:  # finished: 400 MB that nothing goes on from
             run.last.unlink()
 
@@ -178,49 +180,68 @@ def predict(
         figures: folder for time lines and Grad-CAM.
 
     Returns:
-        The number of videos that could not be read.
+        The number of videos that could not be read, or not be drawn.
+
+    Raises:
+        OSError: ``out`` or ``figures`` cannot be written.
     """
     if figures is not None:
         from . import plots  # noqa: F401 (if it cannot be, rather now than after the first video)
     net, metadata = checkpoint.load(path)
     size, crop = _frame_size(path, metadata), crop.resolve(metadata.crop)
-    rows, failed = [], 0
-    for video_path in videos:
-        try:
-            line = explain.timeline(net, video_path, size=size, window=window, step=step, crop=crop)
-        except video.VideoError as error:
-            hint = "; --no-face centre" if isinstance(error, NoFaceError) else ""
-            print(f"error: {error}{hint}", file=sys.stderr)
-            failed += 1
-            continue
-        _print_answers(video_path, line, metadata.classes)
-        rows += [
-            [video_path, f"{begin:.3f}", f"{end:.3f}", *row]
-            for begin, end, row in zip(
-                line.begin, line.end, line.probabilities.tolist(), strict=True
-            )
-        ]
-        if figures is not None:
-            _draw(figures, video_path, net, metadata, line, crop)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["path", "begin", "end", *metadata.classes], *rows])
+        check_writable(out)
+    if figures is not None:
+        make_folder(figures)
+    rows, failed = [], 0
+    try:
+        for video_path, name in zip(videos, distinct(videos), strict=True):
+            try:
+                line = explain.timeline(
+                    net, video_path, size=size, window=window, step=step, crop=crop
+                )
+            except (video.VideoError, OSError) as error:
+                hint = "; --no-face centre" if isinstance(error, NoFaceError) else ""
+                _say(f"error: {error}{hint}")
+                failed += 1
+                continue
+            rows += [
+                [video_path, f"{begin:.3f}", f"{end:.3f}", *row]
+                for begin, end, row in zip(
+                    line.begin, line.end, line.probabilities.tolist(), strict=True
+                )
+            ]
+            _print_answers(video_path, line, metadata.classes)
+            if figures is not None:
+                try:
+                    _draw(figures / name, video_path, net, metadata, line, crop)
+                except Exception as error:  # whatever it is, the other videos are not to blame
+                    _say(f"error: {video_path}: cannot be drawn ({error})")
+                    failed += 1
+    finally:  # what is known is written, even if something ends the rest
+        if out is not None:
+            with writing(out) as file:
+                header = ["path", "begin", "end", *metadata.classes]
+                csv.writer(file).writerows([header, *rows])
     return failed
 
 
 def _print_answers(path: Path, line: explain.Timeline, classes: Sequence[str]) -> None:
-    print(f"{path}, {line.end[-1]:.1f} s")
+    print(printable(f"{path}, {line.end[-1]:.1f} s"))
     for share, name in sorted(zip(line.overall.tolist(), classes, strict=True), reverse=True):
-        print(f"  {name:<12}{share:6.3f}")
+        print(printable(f"  {name:<12}{share:6.3f}"))
     if len(line.begin) > 1:
+        shown = 0.0
         for begin, end, row in zip(line.begin, line.end, line.probabilities, strict=True):
+            if begin > shown:
+                print(f"  {shown:6.1f} to {begin:6.1f} s  no new frame")
             share, best = row.max(0)
-            print(f"  {begin:6.1f} to {end:6.1f} s  {classes[best]:<12}{share:6.3f}")
+            print(printable(f"  {begin:6.1f} to {end:6.1f} s  {classes[best]:<12}{share:6.3f}"))
+            shown = end
 
 
 def _draw(
-    folder: Path,
+    stem: Path,
     path: Path,
     net: R3DEmotion,
     metadata: Metadata,
@@ -230,17 +251,16 @@ def _draw(
     """The time line of a video, and what speaks for the surest window's answer."""
     from . import plots
 
-    folder.mkdir(parents=True, exist_ok=True)
     classes = metadata.classes
-    figure = plots.timeline(line, classes, title=path.name)
-    figure.savefig(folder / f"{path.stem}-timeline.png", dpi=120)
+    timeline = plots.timeline(line, classes, title=path.name)
+    plots.save(timeline, stem.with_name(f"{stem.name}-timeline.png"))
     surest, target = divmod(int(line.probabilities.argmax()), len(classes))
     begin, end = line.begin[surest], line.end[surest]
     clip = explain.clip_at(net, path, begin, end, size=metadata.size, crop=crop)
     layer = "layer3"
     cam = explain.grad_cam(net, datasets.normalize(clip), target, layer)
     title = f"What speaks for {classes[target]}, {begin:.1f} to {end:.1f} s ({layer})"
-    plots.heat(clip, {layer: cam}, title=title).savefig(folder / f"{path.stem}-cam.png", dpi=120)
+    plots.save(plots.heat(clip, {layer: cam}, title=title), stem.with_name(f"{stem.name}-cam.png"))
 
 
 def _frame_size(path: Path, metadata: Metadata) -> int:

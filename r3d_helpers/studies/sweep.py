@@ -21,7 +21,9 @@ import torchvision
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from ..files import replacing
+from ..files import make_folder, writing
+
+_LONGEST = 60  # letters of a result file's name that a folder's takes over
 
 
 def sweep(
@@ -51,7 +53,8 @@ def sweep(
     if not grid:
         raise ValueError("nothing to run: seeds, trials and settings must be 1 or more")
     # Two commands must not go on with each other's runs, nor one with those for another file.
-    work = work / f"{path.stem}-{zlib.crc32(f'{path.resolve()} {command}'.encode()):08x}"
+    which = os.fsencode(f"{path.resolve()} {command}")
+    work = work / f"{path.stem[:_LONGEST]}-{zlib.crc32(which):08x}"
     names = [{key: str(value) for key, value in setting.items()} for setting in grid]
 
     def finished() -> set[int]:
@@ -63,8 +66,8 @@ def sweep(
             _write(path, sorted(rows, key=partial(_place, names)), command)
 
     todo = [number for number in range(len(grid)) if number not in finished()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
+    make_folder(work)
     with tqdm(total=len(grid), initial=len(grid) - len(todo), unit="run") as bar:
         # First what nobody else is at; then wait for the others, and take over from the dead.
         for blocking in (False, True):
@@ -112,7 +115,7 @@ def _place(names: Sequence[Mapping[str, str]], row: Mapping[str, str]) -> int:
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, str]], command: str) -> None:
-    with replacing(path) as part, part.open("w", newline="") as file:
+    with writing(path) as file:
         versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
         # The same seed ends elsewhere with another instruction set or number of threads.
         cpu = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} thread(s)"

@@ -6,6 +6,7 @@ and scored on the test people: a score that was chosen for being high is too hig
 """
 
 import os
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,7 @@ import optuna
 from filelock import FileLock
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.pool import NullPool
 
 from .. import datasets
 from .recipe import Recipe, score_views, train
@@ -79,7 +81,7 @@ def tuning(
     def one_trial(setting: Mapping, folder: Path) -> dict[str, float | str]:
         seed, number = setting["seed"], setting["trial"]
         with FileLock(folder.with_name("study.lock")):
-            study = open_study(f"sqlite:///{folder.with_name('study.db')}", f"split {seed}")
+            study = open_study(folder.with_name("study.db"), f"split {seed}")
             trial = _begin(study, seed, number)
         if isinstance(trial, Trial):
             recipe = replace(base, seed=seed, **trial.params)
@@ -107,17 +109,21 @@ def tuning(
     return sweep(path, grid, one_winner, command=command, work=work)
 
 
-def open_study(storage: str | None, name: str) -> optuna.Study:
+def open_study(storage: str | Path | None, name: str) -> optuna.Study:
     """Open a study, or begin it: the higher the validation UAR, the better.
 
     From the fifth trial and the second epoch on, one whose best UAR is below the median of the
     trials before it, at the same epoch, is pruned: stopped early.
 
     Args:
-        storage: a database's URL, such as ``sqlite:///runs/tuning.db``, which several processes,
-            or with a database server several machines, can share; None keeps it in memory.
+        storage: where several processes can share it: an SQLite file's path, or a database's URL,
+            such as ``sqlite:///runs/tuning.db``, or that of a server, which several machines can
+            share; None keeps it in memory.
         name: of the study in that database.
     """
+    if isinstance(storage, Path):  # in a URL, characters such as ? and % would mean something
+        connect = {"creator": partial(sqlite3.connect, storage), "poolclass": NullPool}
+        storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=connect)
     return optuna.create_study(
         storage=storage,
         study_name=name,
