@@ -1,0 +1,122 @@
+"""Schematics: drawings of what a tensor is and where it goes, with one colour for each axis.
+
+The colours are the same in every lesson. They can be told apart by colour-blind readers, are dark
+enough for text on white, and never stand alone: each axis also has its letter.
+"""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+AXES = {
+    "B": "#524602",  # videos of a batch
+    "T": "#cd481a",  # frames of a video
+    "C": "#8a3fe0",  # colours, or channels
+    "H": "#14147a",  # rows of pixels
+    "W": "#2b7f85",  # columns of pixels
+    "K": "#3a0512",  # classes
+}
+INK, PALE = "0.15", "0.93"  # everything that is no axis
+
+
+def canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """An empty drawing, measured in inches from the lower left corner."""
+    figure = plt.figure(figsize=(width, height))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set(xlim=(0, width), ylim=(0, height))
+    axis.set_axis_off()
+    axis.text(width / 2, height - 0.12, title, ha="center", va="top", fontsize=12, color=INK)
+    return figure, axis
+
+
+def box(
+    axis: Axes, x: float, y: float, width: float, height: float, text: str = "", fill: str = "white"
+) -> None:
+    """A box with its lower left corner at ``x, y``, with a text in its middle."""
+    axis.add_patch(Rectangle((x, y), width, height, facecolor=fill, edgecolor=INK, linewidth=0.8))
+    axis.text(x + width / 2, y + height / 2, text, ha="center", va="center", color=INK)
+
+
+def shape(
+    axis: Axes, x: float, y: float, sizes: Mapping[str, int | str], tile: float = 0.42
+) -> float:
+    """A tile in its colour for each axis, with the size below; returns where the last one ends.
+
+    Args:
+        axis: to draw on.
+        x: of the left end.
+        y: of the lower edge of the tiles.
+        sizes: by letter; a letter of two axes that were merged, such as ``"BT"``, is half and half.
+        tile: width and height of one.
+    """
+    for letters, size in sizes.items():
+        part = tile / len(letters)
+        for number, letter in enumerate(letters):
+            left = x + number * part
+            fill = AXES[letter]
+            axis.add_patch(Rectangle((left, y), part, tile, facecolor=fill, linewidth=0))
+            axis.text(
+                *(left + part / 2, y + tile / 2, letter),
+                ha="center",
+                va="center",
+                color="white",
+                fontweight="bold",
+            )
+        axis.text(x + tile / 2, y - 0.05, str(size), ha="center", va="top", color=INK)
+        x += tile + 0.06
+    return x
+
+
+def along(axis: Axes, letter: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """An arrow along an axis in its colour, with its letter at the tip."""
+    colour = AXES[letter]
+    axis.add_patch(
+        FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=colour, linewidth=2)
+    )
+    (x0, y0), (x1, y1) = start, end
+    far = 0.14 / max(abs(x1 - x0), abs(y1 - y0))
+    place = x1 + far * (x1 - x0), y1 + far * (y1 - y0)
+    axis.text(
+        *place, letter, ha="center", va="center", color=colour, fontweight="bold", fontsize=12
+    )
+
+
+def flow(axis: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
+    """A thin arrow from one part of the drawing to the next, with a word above it."""
+    axis.add_patch(
+        FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=10, color="0.4", linewidth=1)
+    )
+    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.06
+    axis.text(*middle, text, ha="center", va="bottom", color=INK, fontsize=9)
+
+
+def batch(B: int, T: int, C: int, H: int, W: int) -> Figure:
+    """Draw what a batch ``[B, T, C, H, W]`` is made of, from the batch down to a row of pixels."""
+    figure, axis = canvas(9, 3.0, "One batch, five axes")
+    shape(axis, 3.32, 2.15, {"B": B, "T": T, "C": C, "H": H, "W": W})
+    names = [(1.0, f"{B} videos"), (3.55, f"{T} frames"), (5.9, f"{C} colours")]
+    names += [(7.95, f"{H} rows, {W} columns")]
+    for x, name in names:
+        axis.text(x, 0.12, name, ha="center", va="center", color=INK)
+    for row in range(3):  # a batch: one video below the other
+        for column in range(5):
+            box(axis, 0.55 + 0.22 * column, 1.32 - 0.36 * row, 0.2, 0.28, fill=PALE)
+    along(axis, "B", (0.36, 1.62), (0.36, 0.58))
+    flow(axis, (1.78, 1.46), (2.3, 1.3))
+    for frame in range(5):  # a video: one frame after the other
+        box(axis, 2.4 + 0.48 * frame, 0.92, 0.44, 0.56, "…" if frame == 4 else "", fill=PALE)
+    along(axis, "T", (2.4, 0.72), (4.6, 0.72))
+    flow(axis, (4.86, 1.2), (5.3, 1.2))
+    for plane in range(3):  # a frame: one colour behind the other
+        box(axis, 5.76 - 0.16 * plane, 1.02 - 0.16 * plane, 0.66, 0.72, fill=PALE)
+    along(axis, "C", (6.2, 0.62), (6.6, 1.02))
+    flow(axis, (6.9, 1.2), (7.3, 1.2))
+    for row in range(5):  # a plane: rows and columns of numbers
+        for column in range(6):
+            box(axis, 7.6 + 0.15 * column, 1.3 - 0.15 * row, 0.15, 0.15, fill="white")
+    along(axis, "H", (7.46, 1.46), (7.46, 0.64))
+    along(axis, "W", (7.6, 1.6), (8.56, 1.6))
+    return figure
