@@ -18,6 +18,7 @@ def named(*kinds):
 
 
 NOT_OURS = ("raises-exception", notebooks.UNCOMPARED, book.SLIDE, book.MORE, *book.ASKED)
+START = named("start")
 BUG_LESSONS = named("bug")
 WITH_EXERCISES = named("bug", "review")
 EXPERIMENTS = named("experiment")

@@ -107,6 +107,35 @@ def test_every_control_answers_to_keyboard_and_mouse(lesson):
     assert lesson.complaints == []
 
 
+def tagged(cells, tag):
+    return [cell for cell in cells if tag in cell["metadata"].get("tags", ())]
+
+
+def test_a_guess_is_kept_and_answered(lesson):
+    """Without it: whoever has no mouse cannot guess, or the answer never comes."""
+    asked = lesson.page.locator(".widget-vbox:has(> .widget-toggle-buttons)")
+    assert asked.count() == len(tagged(lesson.stored, "guess"))
+    for number, replied in enumerate(tagged(lesson.cells(), "reply")):
+        assert "No guess yet" in replied["outputs"][0]["text"]
+        asked.nth(number).get_by_role("button", name="b").press("Space")
+        asked.nth(number).get_by_text("Kept: b.").wait_for()
+        cell = lesson.page.locator(".jp-CodeCell").filter(has_text=replied["source"])
+        cell.locator(".jp-InputPrompt").click()
+        lesson.page.keyboard.press("Shift+Enter")
+        cell.get_by_text("You said b, ").wait_for()
+    assert lesson.complaints == []
+
+
+def test_films_play(lesson):
+    films = [o for c in lesson.stored for o in c["outputs"] if "r3d-film" in str(o.get("data"))]
+    players = lesson.page.locator(".r3d-film")
+    assert players.count() == len(films)
+    for player in players.all():
+        player.scroll_into_view_if_needed()
+        player.get_by_role("button", name="Pause").press("Enter")
+        player.get_by_role("button", name="Play").wait_for()
+
+
 def test_every_explorer_is_met_in_a_lesson():
     lessons = [lab.code_cells(nbformat.read(path, as_version=4)) for path in PATHS]
     assert {name for cells in lessons for name in explorers(cells)} == EXPLORERS

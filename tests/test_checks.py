@@ -275,6 +275,104 @@ NO_RETURN = "No `return`."
 # of its reason and, where learners are likely to give it, what they did and a question to ask them:
 # `tools.answers` makes a page of these. The first wrong answer is the lesson's own bug.
 CASES = {
+    "green": (
+        [
+            lambda batch, b: batch[b, :, 1].mean((1, 2)),
+            lambda batch, b: batch.mean((-1, -2))[b, :, 1],
+            lambda batch, b: batch[b].select(1, 1).flatten(1).mean(1),
+        ],
+        stub,
+        [
+            (
+                lambda batch, b: batch[b, 1].mean((1, 2)),
+                "got [3], which looks like [C]",
+                "`batch[b, 1]` is frame 1, not colour 1. Which letter does the second index count?",
+            ),
+            (
+                lambda batch, b: batch[b, :, 1],
+                "got [7, 5, 6], which looks like [T, H, W]",
+                "The right planes, not averaged yet. Which two letters have to go?",
+            ),
+            (
+                lambda batch, b: batch[b, :, 1].mean(),
+                "got []",
+                "Averaged over everything. Which letter should be left?",
+            ),
+            (
+                lambda batch, b: batch[b, :, 0].mean((1, 2)),
+                "this is red",
+                "Colour 0. In which order are they stored?",
+            ),
+            (
+                lambda batch, b: batch[b, :, 2].mean((1, 2)),
+                "this is blue",
+                "Colour 2. From where does Python count?",
+            ),
+            (
+                lambda batch, b: batch[b].mean((1, 2, 3)),
+                "all three colours together",
+                "Averaged over C, too. What is left of green then?",
+            ),
+            (
+                lambda batch, b: batch[0, :, 1].mean((1, 2)),
+                "this is clip 0",
+                "A number in the place of `b`.",
+            ),
+            (
+                lambda batch, b: batch[:, :, 1].mean((0, 2, 3)),
+                "all clips together",
+                "Averaged over B. Whose green is it then?",
+            ),
+            (lambda batch, b: batch[b, :, 1].sum((1, 2)), "the sum of all pixels", "A sum."),
+            (lambda batch, b: batch[b, :, 1].amax((1, 2)), "other numbers"),
+            (lambda batch, b: batch[b, :, 1].mean((2, 3)), "raised IndexError"),
+            (lambda batch, b: None, "`return` missing", NO_RETURN),
+        ],
+    ),
+    "keep_all": (
+        [
+            sampler.uniform,
+            lambda n, size: [i * n // size for i in range(size)],
+            lambda n, size: torch.linspace(0, n - 1, size).round().int(),
+        ],
+        stub,
+        [
+            (
+                sampler.document,
+                "15 frames shown as 16: frames [8, 9, 10, 11, 12, 13, 14] are never seen",
+                "The document's rule itself: repeat all, then cut. What is cut off?",
+            ),
+            (
+                lambda n, size: [*range(n)] + [n - 1] * (size - n),
+                "the film stands still there",
+                "The last frame fills up what is missing. What does a very short clip look like "
+                "then?",
+            ),
+            (
+                lambda n, size: [i % n for i in range(size)],
+                "goes back in time",
+                "Starts again from the beginning, with `%`. What does somebody see who watches it?",
+            ),
+            (
+                lambda n, size: [*range(n)],
+                "15 frames shown as 16: the list has 15 entries",
+                "All frames, and no repeats. How many does the model want?",
+            ),
+            (
+                lambda n, size: [i * n / size for i in range(size)],
+                "are not all whole numbers",
+                "The right places, not rounded.",
+            ),
+            (
+                lambda n, size: [-(-i * n // size) for i in range(1, size + 1)],
+                "there is no frame 16",
+                "Rounded up, or counted from 1. Which number has the last frame?",
+            ),
+            (lambda n, size: [i * n // 16 for i in range(16)], "the list has 16 entries"),
+            (lambda n, size: n, "got a int"),
+            (lambda n, size: None, "`return` missing", NO_RETURN),
+        ],
+    ),
     "from_frames": (
         [
             lambda x, B, T: x.unflatten(0, (B, T)).permute(0, 2, 1, 3, 4),
@@ -1152,12 +1250,12 @@ def test_messages_of_one_check_differ(capsys, name):
 
 
 def exercises():
-    names = lessons.WITH_EXERCISES + lessons.EXPERIMENTS + lessons.PRACTICE
+    names = lessons.START + lessons.WITH_EXERCISES + lessons.EXPERIMENTS + lessons.PRACTICE
     return [(name, tag) for name in names for tag in lessons.solutions(name)]
 
 
 def test_every_exercise_has_its_solution():
-    for name in lessons.WITH_EXERCISES + lessons.EXPERIMENTS + lessons.PRACTICE:
+    for name in lessons.START + lessons.WITH_EXERCISES + lessons.EXPERIMENTS + lessons.PRACTICE:
         tags = [tag for cell in lessons.load(name).cells for tag in lessons.tags(cell)]
         assert list(lessons.solutions(name)) == [t for t in tags if t.startswith("exercise-")]
         assert len(lessons.solutions(name)) == (3 if name in lessons.WITH_EXERCISES else 2)

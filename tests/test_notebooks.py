@@ -130,7 +130,7 @@ def test_every_figure_is_described_in_the_prose(path):
     for index, cell in enumerate(cells):
         if any("image/png" in output.get("data", {}) for output in cell.get("outputs", ())):
             following = "".join(c.source for c in cells[index + 1 : index + 4])
-            assert re.search(r"\*The (first )?figure", following), cell.source
+            assert re.search(r"\*The (first )?(figure|film)", following), cell.source
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -138,7 +138,7 @@ def test_figures_are_grey_but_for_the_frames_of_videos(path):
     for cell in code_cells(load(path)):
         for output in cell.outputs:
             if "image/png" not in output.get("data", {}) or re.search(
-                r"film_strip|heat", cell.source
+                r"film_strip|films\.|heat|schematics\.", cell.source
             ):
                 continue
             picture = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))

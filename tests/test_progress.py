@@ -254,7 +254,7 @@ def test_the_exercises_are_those_of_the_lessons(name):
 def test_a_guess_is_asked_answered_and_replied_to(guess):
     """Without it: a letter without a reply, or a reply before the answer."""
     cells = lessons.load(guess.lesson).cells
-    at = {cell.source: number for number, cell in enumerate(cells)}
+    at = {cell.source.rpartition("\n")[2]: number for number, cell in enumerate(cells)}
     ask, reply = (at[f'guesses.{verb}("{guess.name}")'] for verb in ("ask", "reply"))
     assert [cells[ask].metadata.tags, cells[reply].metadata.tags] == [["guess"], ["reply"]]
     assert any(cell.cell_type == "code" for cell in cells[ask + 1 : reply])
@@ -269,3 +269,13 @@ def test_a_guess_is_asked_answered_and_replied_to(guess):
 def test_names_are_used_once():
     for parts in (EVERY_GUESS, EVERY_EXERCISE):
         assert len({part.name for part in parts}) == len(parts)
+
+
+def test_the_solution_is_offered_after_a_try(mine, monkeypatch):
+    offered = []
+    monkeypatch.setattr(grading.reveal, "offer", offered.append)
+    seven(...)
+    assert offered == []
+    seven(1)
+    seven(7)
+    assert offered == ["seven", "seven"]

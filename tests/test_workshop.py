@@ -44,8 +44,10 @@ def test_a_lesson_loses_outputs_and_solutions_and_nothing_else(tree, path):
     assert [c.source for c in code_cells(after)] == [c.source for c in code_cells(before)]
     assert "widgets" not in after.metadata
     text = prose(after)
-    assert set(re.findall(r"<summary>(.*?)</summary>", text)) <= {"Hint"}
-    assert text.count("Hint</summary>") == prose(before).count("Hint</summary>")
+    folds = re.findall(r"<summary>(.*?)</summary>", text)
+    assert {fold.split()[0].rstrip(":") for fold in folds} <= {"Hint", "Answer"}
+    hints = [fold for fold in folds if fold.startswith("Hint")]
+    assert len(hints) == prose(before).count("<summary>Hint")
     for _, code in lessons.solutions(path.stem).values():
         assert code.strip() not in text
     folded = sum("<summary>Solution" in cell.source for cell in before.cells)

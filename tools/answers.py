@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import re
 import sys
 
@@ -31,7 +32,8 @@ page; a test fails when it is out of date. What to do around the exercises, the
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION]
-    for name in (*lessons.WITH_EXERCISES, *lessons.EXPERIMENTS, *lessons.PRACTICE):
+    kinds = (lessons.START, lessons.WITH_EXERCISES, lessons.EXPERIMENTS, lessons.PRACTICE)
+    for name in itertools.chain(*kinds):
         cells = lessons.load(name).cells
         title = cells[0].source.splitlines()[0].removeprefix("# ")
         parts.append(f"## {title}\n\n[The lesson](../../notebooks/{name}.ipynb)\n")

@@ -25,7 +25,7 @@ BOOK = BUILD / "book"
 SLIDE, MORE = "slide", "slide-more"  # tags: a cell begins a slide, or goes on with it
 GUESS, REPLY, PROGRESS = ASKED = "guess", "reply", "progress"  # tags: they need a kernel
 _ASK = re.compile(r'guesses\.ask\("(\w+)"\)')
-_FIGURE = re.compile(r"\*(The (?:first )?figure .+?)\*(?:\n\n|$)", re.DOTALL)
+_FIGURE = re.compile(r"\*(The (?:first )?(?:figure|film) .+?)\*(?:\n\n|$)", re.DOTALL)
 
 
 def build(executed: Path = NOTEBOOKS, out: Path = BOOK) -> int:
@@ -68,7 +68,10 @@ def readable(notebook: NotebookNode) -> NotebookNode:
                 below = "\n\n".join(later.source for later in notebook.cells[index + 1 :])
                 found = _FIGURE.search(below)
                 if found is None:
-                    raise ValueError(f"no text '*The figure ...*' below the cell {cell.source!r}")
+                    raise ValueError(
+                        f"no text '*The figure ...*' or '*The film ...*' below the cell "
+                        f"{cell.source!r}"
+                    )
                 alt = " ".join(found[1].replace("`", "").split())
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
                 output.metadata["alt"] = alt

@@ -2,7 +2,7 @@
 
 Every check takes an answer and prints one paragraph: "Right", "Not attempted" where the stub is
 untouched, or "Not yet" and why. None of them raises, so that Run All goes on. In a learner's copy
-the answer counts for the progress, and a button offers the solution.
+every answer counts for the progress, and a button below it offers the solution.
 """
 
 import functools
@@ -53,6 +53,7 @@ def check(judge: Callable[[object], str]) -> Callable[[object], None]:
             _count(judge.__name__, right=True)
         except Untouched:
             print("Not attempted: put your answer in place of the three dots and run this again.")
+            return
         except Wrong as wrong:
             print("Not yet:", wrong)
             _count(judge.__name__)
