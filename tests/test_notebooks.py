@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools import notebooks
+from tools import notebooks, verdicts
 from tools.between import put
 from tools.lessons import BEGIN, END, KINDS, README, lessons, read, table
 
@@ -282,3 +282,34 @@ def test_repository_has_the_promised_top_level():
     root = Path(__file__).parents[1]
     for name in ("README.md", "environment.yml", "notebooks", "r3d_helpers", "data_samples"):
         assert (root / name).exists(), name
+
+
+# --- what is compared -----------------------------------------------------------------------
+
+
+def test_what_the_lessons_state_is_on_the_list():
+    """Without it: a cell is ignored, or 0.85 becomes 0.55, and every test is green."""
+    assert verdicts.table() == verdicts.LIST.read_text(encoding="utf-8"), (
+        "if a lesson should state this now: python -m tools.verdicts"
+    )
+
+
+@pytest.mark.parametrize("change", ["ignored", "weaker", "wider"])
+def test_a_weaker_verdict_is_on_no_list(tmp_path, change):
+    source = "print(uar >= 0.85, one < other, a.allclose(b, atol=1e-6))"
+    cell = nbformat.v4.new_code_cell(source, id="verdict")
+    cell.outputs = [nbformat.v4.new_output("stream", text="True True True")]
+    path = tmp_path / "00_lesson.ipynb"
+
+    def listed():
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+        return verdicts.verdicts(path)
+
+    bounds = "a.allclose(b, atol=1e-06) | one < other | uar >= 0.85"
+    (before,) = listed()
+    assert sorted(before[2].split(" | ")) == bounds.split(" | ")
+    if change == "ignored":
+        cell.metadata["tags"] = ["nbval-ignore-output"]
+    else:
+        cell.source = source.replace(*{"weaker": ("<", "<="), "wider": ("1e-6", "1e-2")}[change])
+    assert listed() != [before]
