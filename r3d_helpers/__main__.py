@@ -389,10 +389,11 @@ def _why_stopped(args: argparse.Namespace, error: BaseException) -> str:
 if __name__ == "__main__":
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     # A console whose encoding lacks a letter shows its code; what is written does not depend on it.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stdout is not None:  # closed by some schedulers
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = main()
-        sys.stdout.flush()
+        print(end="", flush=True)
     except BrokenPipeError:  # whoever read along has read enough, such as `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1

@@ -55,14 +55,15 @@ def opened(path: str | os.PathLike) -> Iterator["Decoder"]:
         if not path.is_file():
             goal = f"; it is a link to {os.readlink(path)}" if path.is_symlink() else ""
             raise VideoError(f"{path}: no such file{goal}")
-        path.open("rb").close()
+        with path.open("rb") as file:
+            begin = file.read(len(_LFS))
     except OSError as error:
         raise VideoError(f"{path}: cannot be opened ({error.strerror})") from error
     try:
         # FFmpeg takes "take:1.mp4" for a network protocol, unless a protocol comes first.
         container = av.open(f"file:{path.absolute()}", metadata_errors="replace")
     except _ERRORS as error:
-        raise VideoError(f"{path}: {_reason(path)}") from error
+        raise VideoError(f"{path}: {_reason(begin)}") from error
     with container:
         yield Decoder(path, container)
 
@@ -391,10 +392,9 @@ def _rows(plane: av.video.plane.VideoPlane) -> np.ndarray:
     return rows[::-1] if plane.line_size < 0 else rows
 
 
-def _reason(path: Path) -> str:
-    if path.stat().st_size == 0:
+def _reason(begin: bytes) -> str:
+    if not begin:
         return "the file is empty"
-    with path.open("rb") as file:
-        if file.read(len(_LFS)) == _LFS:
-            return "a Git LFS pointer, not the video itself; fetch it with `git lfs pull`"
+    if begin == _LFS:
+        return "a Git LFS pointer, not the video itself; fetch it with `git lfs pull`"
     return "cannot be opened; the file is damaged or not a video"

@@ -32,7 +32,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         OSError: it cannot be written; names it, and the reason.
     """
     path = Path(path)
-    folder = path.parent / f"{uuid.uuid4().hex}.part"
+    folder = _part(path)
     try:
         folder.mkdir(parents=True)
         try:
@@ -80,7 +80,7 @@ def check_writable(path: str | os.PathLike) -> None:
         OSError: as there.
     """
     path = Path(path)
-    folder = path.parent / f"{uuid.uuid4().hex}.part"
+    folder = _part(path)
     try:
         if path.is_dir():
             raise OSError(errno.EISDIR, "it is a folder")
@@ -107,6 +107,11 @@ def sync(file: IO) -> None:
     except OSError as error:
         if error.errno not in _CANNOT:
             raise
+
+
+def _part(path: Path) -> Path:
+    # Short, because a whole path may have 260 letters on Windows.
+    return path.parent / f"{uuid.uuid4().hex[:12]}.part"
 
 
 def _move(source: Path, target: Path) -> None:

@@ -115,6 +115,8 @@ def videos(root: str | os.PathLike) -> tuple[list[Path], list[LeftOut]]:
             if os.path.isdir(path):
                 is_link = os.path.realpath(path) != os.path.join(place, name)
                 (hidden if is_hidden else links if is_link else folders).append(path)
+            elif is_hidden and name.endswith(".icloud"):
+                left_out.append(LeftOut(path, "in iCloud and not on this disk; download it"))
             elif is_hidden:
                 left_out += [LeftOut(path, "hidden or deleted")] if is_video else []
             elif not is_video:

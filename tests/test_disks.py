@@ -232,6 +232,21 @@ def test_a_drive_that_knows_no_fsync_is_written(tmp_path, monkeypatch, code):
     assert len(ClipCache(tmp_path).read(CLIP)) == 20
 
 
+def test_a_drive_that_is_lost_while_a_checkpoint_is_saved_is_named(tmp_path, monkeypatch):
+    """As over NFS."""
+    path = tmp_path / "last.safetensors"
+    first = tensors(0.01)
+    checkpoint.write(path, first, METADATA)
+
+    def lost(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(os, "replace", lost)
+    with pytest.raises(OSError, match=r"last\.safetensors: cannot be written \(Stale file handle"):
+        checkpoint.write(path, tensors(0.01), METADATA)
+    assert torch.equal(checkpoint.read(path)[0]["weights"], first["weights"])
+
+
 # A drive that sleeps
 
 SLOW = """

@@ -123,6 +123,22 @@ def test_a_root_in_a_hidden_folder_is_not_hidden(tmp_path):
     assert found(tmp_path / ".cache") == ["happy/anna_1.mp4"]
 
 
+def test_what_a_browser_windows_or_a_cloud_leaves_is_named(tmp_path):
+    touch(tmp_path, "happy/anna_1.mp4", "happy/anna_1.mp4:Zone.Identifier")
+    touch(tmp_path, "happy/ben_1.mp4.crdownload", "happy/.cleo_1.mp4.icloud")
+    assert found(tmp_path) == ["happy/anna_1.mp4"]
+    assert left_out(tmp_path) == {
+        "happy/anna_1.mp4:Zone.Identifier": "no ending of a video",
+        "happy/ben_1.mp4.crdownload": "no ending of a video",
+        "happy/.cleo_1.mp4.icloud": "in iCloud and not on this disk; download it",
+    }
+
+
+def test_a_folder_may_have_the_signs_of_a_pattern_in_its_name(tmp_path):
+    touch(tmp_path, "[a-z]*?/happy/anna_1.mp4")
+    assert found(tmp_path / "[a-z]*?") == ["happy/anna_1.mp4"]
+
+
 def test_what_is_no_video_by_its_ending_is_counted_by_ending(tmp_path):
     touch(tmp_path, "happy/anna_1.mp4", "a.csv", "b.CSV", "c.md", "happy/anna_2.mp4.part", "README")
     clips = datasets.folder(tmp_path)

@@ -3,10 +3,12 @@
 import csv
 import io
 import os
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -559,6 +561,17 @@ def test_a_console_shows_the_code_of_a_letter_that_it_lacks_and_may_close(faces,
     *_, labels = child.stdout.splitlines()
     assert r"03 fr\xf6hlich \u65e5\u672c" in labels
     assert "Error" not in child.stderr
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_a_command_without_a_console_does_its_work(faces, monkeypatch):
+    """As under a scheduler that closes it."""
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr(sys, "argv", ["r3d_helpers", "describe", str(faces)])
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("r3d_helpers", run_name="__main__")
+    assert caught.value.code == 0
 
 
 def test_songs_are_asked_for_by_an_option(faces, tmp_path, capsys):

@@ -1,9 +1,11 @@
 """A search can be stopped anywhere, and the people it is judged on stay out of it."""
 
+import errno
 import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import types
 from pathlib import Path
 
@@ -264,3 +266,18 @@ def test_a_study_lies_where_it_should_whatever_the_name_of_the_folder(tmp_path, 
         assert len(study.trials) == trials
     assert [each.name for each in tmp_path.rglob("*.db")] == ["study.db"]
     assert path.stat().st_size > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks differently")
+def test_a_drive_that_cannot_lock_files_is_named(tmp_path, monkeypatch):
+    """As some network drives, whose lock service does not run."""
+
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(
+        OSError, match=r"cannot be locked on this drive .* another --work"
+    ) as caught:
+        tuning.tuning("samples", tmp_path / "t.csv", work=tmp_path / "work")
+    assert str(tmp_path / "work") in str(caught.value)

@@ -1,5 +1,6 @@
 """`video`: what is written comes back, and no damaged file gets past `VideoError`."""
 
+import io
 import os
 import random
 import shutil
@@ -586,6 +587,21 @@ def test_a_file_that_may_not_be_opened_is_named(tmp_path, monkeypatch):
         video.VideoError, match=r"mine\.mp4: cannot be opened \(Permission denied\)"
     ):
         video.probe(path)
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    """As on a bad disk, or in a cloud folder whose files do not come."""
+
+    class Broken(io.BytesIO):
+        def read(self, *_):
+            raise OSError(5, "Input/output error")
+
+    (tmp_path / "far.mp4").touch()
+    monkeypatch.setattr(Path, "open", lambda *_: Broken())
+    with pytest.raises(
+        video.VideoError, match=r"far\.mp4: cannot be opened \(Input/output error\)"
+    ):
+        video.read(tmp_path / "far.mp4")
 
 
 def rewired(patch, demux):

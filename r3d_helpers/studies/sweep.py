@@ -68,6 +68,13 @@ def sweep(
     todo = [number for number in range(len(grid)) if number not in finished()]
     make_folder(path.parent)
     make_folder(work)
+    try:
+        with FileLock(work / "rows.lock"):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{work}: files cannot be locked on this drive ({error.strerror}); name another --work"
+        ) from error
     with tqdm(total=len(grid), initial=len(grid) - len(todo), unit="run") as bar:
         # First what nobody else is at; then wait for the others, and take over from the dead.
         for blocking in (False, True):
