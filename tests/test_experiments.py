@@ -1,16 +1,20 @@
 """Long runs can be stopped anywhere: what is finished is kept, and nothing runs twice."""
 
+import dataclasses
 import multiprocessing
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from thin import thin_r3d_18
 
 from r3d_helpers import datasets, doctor, metrics, sampler
+from r3d_helpers import model as model_module
 from r3d_helpers.classroom import actors
 from r3d_helpers.studies import experiments, sweep
 from r3d_helpers.studies import recipe as recipes
@@ -258,23 +262,104 @@ def test_mixing_is_left_to_the_trainer(tmp_path, monkeypatch, mix):
     assert configs[0].mix == mix
 
 
-def test_averaging_the_views_is_averaging_probabilities():
+def test_a_row_of_scores_holds_what_its_columns_say():
+    """Without it: `val_uar` is the test people's, or one view's score that of all."""
+
     class Run:
-        history = ({"val_uar": 0.25, "train_loss": 2.0}, {"val_uar": 0.5, "train_loss": 1.0})
+        history = tuple({"val_uar": u, "train_loss": loss} for u, loss in ((0.9, 2.0), (0.8, 1.5)))
 
         def predict(self, logits):
-            return torch.tensor(logits), torch.tensor([0, 1])
+            return torch.tensor(logits), torch.tensor([0, 1, 1])
 
-    # One view is sure of the wrong class, two lean to the right one; then two right, one wrong.
-    views = [[[0.0, 30.0], [0.0, 9.0]], [[2.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [0.0, 9.0]]]
-    scores = recipes.score_views(Run(), views)
-    assert scores == {
-        "val_uar": 0.5,
-        "test_uar": 0.5,
-        "test_war": 0.5,
+    # The view in the middle is wrong about the second clip; together they are right.
+    sure, leaning = [0.0, 9.0], [2.0, 0.0]
+    views = [[leaning, sure, sure], [leaning, [1.0, 0.0], sure], [[0.0, 30.0], sure, sure]]
+    assert recipes.score_views(Run(), views) == {
+        "val_uar": 0.9,
+        "test_uar": 0.75,
+        "test_war": pytest.approx(2 / 3),
         "views_uar": 1.0,
-        "train_loss": 1.0,
+        "train_loss": 1.5,
     }
+
+
+RECIPES = {  # of each field another value
+    "seed": 1,
+    "start": 5,
+    "test_fraction": 0.4,
+    "val_fraction": 0.5,
+    "clip_len": 2,
+    "size": 24,
+    "sampling": "dense",
+    "augment": "light",
+    "se": "residual",
+    "se_init": "default",
+    "dropout": 0.25,
+    "epochs": 3,
+    "lr": 0.01,
+    "weight_decay": 0.2,
+    "warmup": 0.3,
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_word_of_a_recipe_changes_the_training(tmp_path, monkeypatch, name):
+    """Without it: a study compares a setting with itself."""
+    assert [field.name for field in dataclasses.fields(Recipe)] == list(RECIPES)
+    monkeypatch.setattr(model_module, "r3d_18", thin_r3d_18)
+    people = [f"{number:02}" for number in range(10)]
+    clips = [datasets.Clip(Path(f"{p}.mp4"), "ab"[int(p) % 2], p) for p in people]
+
+    def trace(**changes):
+        seen = []
+
+        def fit(self, *sets, **_):
+            weights = sum(p.double().abs().sum().item() for p in self.model.parameters())
+            seen.extend([self.model.config, self.config, weights, *map(told, sets)])
+
+        def told(part):
+            sampler = part.sampler
+            torch.manual_seed(0)
+            drawn = sampler(30, part.clip_len)
+            return part.size, drawn, str(part.transform), [clip.subject for clip in part.clips]
+
+        monkeypatch.setattr(recipes.Trainer, "fit", fit)
+        _, tests = recipes.train(Recipe(**changes), clips, tmp_path / "run")
+        return [*seen, *map(told, tests)]
+
+    assert trace(**{name: RECIPES[name]}) != trace()
+
+
+def test_two_that_finish_at_once_keep_both_rows(tmp_path, monkeypatch):
+    """Without it: one of two runs that end together is lost, or made again."""
+    path, both = tmp_path / "se.csv", threading.Barrier(2, timeout=30)
+    rows, made = sweep._rows, []
+
+    def slowly(*args):
+        found = rows(*args)
+        time.sleep(0.05)
+        return found
+
+    def one(setting, _folder):
+        made.append(setting["seed"])
+        if len(made) <= 2:
+            both.wait()
+        return {"test_uar": 0.5}
+
+    monkeypatch.setattr(sweep, "_rows", slowly)
+    grid = [{"seed": 0}, {"seed": 1}]
+    threads = [
+        threading.Thread(
+            target=sweep.sweep, args=(path, grid, one), kwargs={"command": "x", "work": tmp_path}
+        )
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == [0, 1]
+    assert [row["seed"] for row in sweep.read(path)] == ["0", "1"]
 
 
 def test_the_gates_are_compared_on_people_never_seen(tmp_path, monkeypatch):
