@@ -1,6 +1,10 @@
 """The explorers answer when something is moved: text and picture say the same, and both change."""
 
+import base64
 import io
+import itertools
+import json
+import re
 from datetime import datetime
 
 import numpy as np
@@ -37,6 +41,29 @@ def test_frame_picker_shows_the_kept_frames(video):
     assert picker.text.value == "kept: [0, 1, 2, 3]<br>never seen: [4]"
     expected = np.concatenate([video[0, t].permute(1, 2, 0).numpy() for t in range(4)], axis=1)
     assert (pixels(picker) == expected).all()
+
+
+def test_frame_picker_carries_every_state(video):
+    """Without it: the book shows other frames than the lesson."""
+    rules = {"uniform": sampler.uniform, "dense": sampler.dense}
+    picker = FramePicker(video[0], rules, clip_len=4)
+    picker.length.value = 4
+    page = picker._repr_mimebundle_()["text/html"]
+    assert (picker.length.value, picker.sampler.value) == (4, "uniform")  # as it was
+    data = json.loads(re.search(r"const data = (.*), box", page)[1])
+    assert data["controls"] == [
+        ["frames", ["1", "2", "3", "4", "5", "6"]],
+        ["sampler", ["uniform", "dense"]],
+    ]
+    assert data["start"] == [3, 0]
+    (uri,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri))).convert("RGB"), int)
+    for state, (length, rule) in enumerate(itertools.product(range(1, 7), rules)):
+        words, tiles = data["states"][state]
+        picker.length.value, picker.sampler.value = length, rule
+        assert words == picker.text.value
+        shown = [sheet[t // 8 * 4 :, t % 8 * 5 :][:4, :5] for t in tiles]
+        assert abs(np.concatenate(shown, axis=1) - pixels(picker)).max() < 40  # 256 colours
 
 
 def test_axes_explorer_shows_what_the_backbone_sees(video):

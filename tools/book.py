@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from r3d_helpers.classroom import course, guesses
 
 from .lessons import lessons
-from .notebooks import BUILD, NOTEBOOKS, ROOT, widgets
+from .notebooks import BUILD, NOTEBOOKS, ROOT, WIDGET_VIEW, widgets
 
 DOCS = ROOT / "docs"
 BOOK = BUILD / "book"
@@ -54,7 +54,8 @@ def readable(notebook: NotebookNode) -> NotebookNode:
     """Prepare an executed notebook, in place, for readers without a kernel.
 
     The answer to a guess is folded below the question. The text below a figure becomes its
-    alternative text. The controls of widgets are disabled: nothing would follow if they moved.
+    alternative text. Explorers that have all their states need no widget; the controls of other
+    widgets are disabled: nothing would follow if they moved.
 
     Raises:
         ValueError: nothing below a figure describes it.
@@ -64,7 +65,10 @@ def readable(notebook: NotebookNode) -> NotebookNode:
     ]
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", ()):
-            if "image/png" in output.get("data", {}):
+            data = output.get("data", {})
+            if WIDGET_VIEW in data and "text/html" in data:
+                del data[WIDGET_VIEW]  # the HTML answers without a kernel
+            if "image/png" in data:
                 below = "\n\n".join(later.source for later in notebook.cells[index + 1 :])
                 found = _FIGURE.search(below)
                 if found is None:

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..video import VideoError
+from . import standalone
 
 Sampler = Callable[[int, int], Sequence[int]]
 
@@ -22,9 +23,14 @@ class _Explorer(ipywidgets.VBox):
     Attributes:
         text: what is shown, in words (HTML).
         picture: the same as an image.
+        tile: the width of the frames that its pictures are made of. Where it is not 0, the output
+            also has every state beforehand, for pages without a kernel.
     """
 
+    tile = 0
+
     def __init__(self, *controls: ipywidgets.ValueWidget) -> None:
+        self.controls = controls
         self.text = ipywidgets.HTML()
         self.picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start"})
         for control in controls:
@@ -35,6 +41,13 @@ class _Explorer(ipywidgets.VBox):
     def draw(self) -> None:
         """Show what the controls ask for."""
         raise NotImplementedError
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, object]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if self.tile:
+            page = standalone.page(self.controls, self.text, self.picture, self.tile)
+            bundle["text/html"] = page
+        return bundle
 
 
 class FramePicker(_Explorer):
@@ -52,6 +65,7 @@ class FramePicker(_Explorer):
 
     def __init__(self, frames: Tensor, samplers: Mapping[str, Sampler], clip_len: int = 16) -> None:
         self.frames, self.samplers, self.clip_len = frames, samplers, clip_len
+        self.tile = frames.shape[-1]
         self.length = ipywidgets.IntSlider(
             len(frames), 1, len(frames), description="frames", continuous_update=False
         )
