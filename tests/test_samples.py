@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from r3d_helpers import datasets, video
+from r3d_helpers import datasets, metrics, video
 from r3d_helpers.classroom import actors, baselines
 
 ROOT = Path(__file__).parents[1] / "data_samples"
@@ -82,3 +82,25 @@ def test_the_probe_takes_features_that_never_change():
     expected = baselines.linear_probe(features[:40], targets[:40], features[40:], targets[40:])
     found = baselines.linear_probe(dead[:40], targets[:40], dead[40:], targets[40:])
     assert found.uar == expected.uar > 0.8
+
+
+def test_the_probe_of_more_features_than_clips_is_the_one_of_all_features():
+    """It works with fewer; here is what all of them give."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(60, 90, generator=generator).double()
+    targets = (features[:, :3].argmax(1) + torch.arange(60) % 2).clamp(max=2)
+    train, test = features[:40], features[40:]
+    found = baselines.linear_probe(train.float(), targets[:40], test.float(), targets[40:])
+    mean, std = train.mean(0), train.std(0)
+    train, test = (train - mean) / std, (test - mean) / std
+    weight = torch.zeros(3, 90, dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([weight, bias], lr=0.01)
+    for _ in range(3000):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(train @ weight.T + bias, targets[:40])
+        (loss + 1e-3 * weight.square().sum()).backward()
+        optimizer.step()
+    right = metrics.score((test @ weight.T + bias).detach(), targets[40:])
+    assert found.loss == pytest.approx(right.loss, rel=1e-3)
+    assert found.confusion.equal(right.confusion)
