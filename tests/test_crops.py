@@ -1,6 +1,7 @@
 """`crops`: the square lies on the face, in the frame, and never moves within a clip."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -505,3 +506,22 @@ def test_a_network_that_is_no_face_detector_is_named(tmp_path):
 def test_looks_are_whole_frames_apart(every):
     with pytest.raises(ValueError, match="every must be an integer"):
         FaceCrop(every=every)
+
+
+def test_other_margins_look_no_second_time_but_a_changed_video_is_looked_at(tmp_path, monkeypatch):
+    path, looks, pictures = tmp_path / "a.mp4", [], video.pictures
+
+    def spy(file):
+        looks.append(file)
+        return pictures(file)
+
+    monkeypatch.setattr(video, "pictures", spy)
+    shutil.copy(DATA / "h264.mp4", path)
+    assert FaceCrop(margin=0.1).track(path) is FaceCrop(margin=0.5).track(path)
+    assert len(looks) == 1
+    FaceCrop(every=7).track(path)
+    assert len(looks) == 2
+    shutil.copy(DATA / "vfr.mp4", path)
+    changed = FaceCrop(margin=0.1).track(path)
+    assert len(looks) == 3
+    assert changed == FaceCrop().track(DATA / "vfr.mp4")

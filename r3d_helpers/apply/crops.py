@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from numbers import Integral
 from pathlib import Path
 
@@ -161,16 +162,13 @@ class FaceCrop:
         return video.read(path, indices, size, box, whole=whole)
 
     def track(self, path: str | os.PathLike) -> Track:
-        """Look for the largest face in every few frames of a video."""
-        find = _haar() if self.detector is None else _yunet(self.detector)
-        times, seconds, faces = [], [], []
-        for number, picture in enumerate(video.pictures(path)):
-            times.append(picture.seconds)
-            if number % self.every == 0:
-                seconds.append(picture.seconds)
-                faces.append(_largest(find, picture.pixels()))
-                height, width = picture.shape
-        return Track(height, width, times, seconds, faces)
+        """Look for the largest face in every few frames of a video.
+
+        What was found in the last thousand videos is kept: other margins look no second time.
+        """
+        state = os.stat(path) if os.path.exists(path) else None
+        changed = state and (state.st_ino, state.st_size, state.st_mtime_ns)
+        return _track(os.path.abspath(path), changed, self.every, self.detector)
 
     def square(
         self,
@@ -237,6 +235,19 @@ def _places(faces: Sequence[Face]) -> list[np.ndarray]:
     return sorted(
         groups, key=lambda group: (len(group), np.median(group[:, 2:].prod(1))), reverse=True
     )
+
+
+@lru_cache(1000)
+def _track(path: str, _changed: tuple | None, every: int, detector: str | None) -> Track:
+    find = _haar() if detector is None else _yunet(detector)
+    times, seconds, faces = [], [], []
+    for number, picture in enumerate(video.pictures(path)):
+        times.append(picture.seconds)
+        if number % every == 0:
+            seconds.append(picture.seconds)
+            faces.append(_largest(find, picture.pixels()))
+            height, width = picture.shape
+    return Track(height, width, times, seconds, faces)
 
 
 def _square(track: Track, x: float, y: float, side: float) -> Box:
