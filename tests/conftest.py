@@ -1,5 +1,7 @@
 """A browser for the tests that look at pages, and how two processes share the tests."""
 
+import functools
+import json
 import os
 import shutil
 from pathlib import Path
@@ -16,21 +18,45 @@ PLACES = (  # of the usual installers on macOS and Windows, which put nothing on
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
 
-LONGEST = {"notebooks": 0, "tests/test_browser.py": 1, "tests/test_book.py": 2}
-
 # Processes that run tests side by side share the cores, and so do the kernels that they start.
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
 
 
-def _group(name):
-    """What is run in one process: all notebooks, for later ones load what 04 trains; or a file."""
-    return "notebooks" if name.startswith("notebooks/") else name.partition("::")[0]
+ROOT = Path(__file__).parents[1]
+LONGEST = (  # in this order, so that no process is still busy when the other has nothing left
+    "notebooks/04_train_the_fixed_model.ipynb",
+    "tests/test_browser.py",
+    "tests/test_scale.py",
+    "tests/test_book.py",
+    "notebooks/13_scale_out.ipynb",
+    "notebooks/10_tuning.ipynb",
+    "tests/test_tuning.py",
+    "notebooks/03_bug_redundant_lstm.ipynb",
+    "notebooks/08_clip_size.ipynb",
+    "tests/test_checks.py",
+    "tests/test_doctor.py",
+    "tests/test_bugs.py",
+    "tests/test_model.py",
+    "tests/test_model_lean.py",
+    "tests/test_main.py",
+)
+
+
+@functools.cache
+def group(file):
+    """What runs in one process: a file, and with a notebook those that load what it trains."""
+    if not file.startswith("notebooks/"):
+        return file
+    metadata = json.loads((ROOT / file).read_text(encoding="utf-8"))["metadata"]
+    first, *_ = metadata.get("lesson", {}).get("after", [None])
+    return group(f"notebooks/{first}.ipynb") if first else file
 
 
 def pytest_collection_modifyitems(items):
     """Begin with what takes longest."""
-    items.sort(key=lambda item: LONGEST.get(_group(item.nodeid), len(LONGEST)))
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(group(item.nodeid.partition("::")[0]), len(LONGEST)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -40,7 +66,7 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Groups(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return _group(nodeid)
+            return group(nodeid.partition("::")[0])
 
     return Groups(config, log)
 

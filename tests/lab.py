@@ -14,7 +14,8 @@ from tools import copies, notebooks
 
 # Every kernel begins with this. What a lesson starts as a process of its own is not cut short.
 SHORT = """
-from r3d_helpers import trainer
+from pathlib import Path
+from r3d_helpers import doctor, trainer
 import torch
 
 def one_epoch(config, check=trainer.TrainConfig.__post_init__):
@@ -27,6 +28,7 @@ def few_clips(dataset, num_samples, generator, sampler=trainer.RandomSampler):
 def few_steps(optimizer, *args, init=torch.optim.LBFGS.__init__, **options):
     init(optimizer, *args, **options | {"max_iter": 5})
 
+doctor.SAMPLES = Path("../data_samples").resolve()
 trainer.TrainConfig.__post_init__ = one_epoch
 trainer.RandomSampler = few_clips
 torch.optim.LBFGS.__init__ = few_steps
@@ -118,8 +120,8 @@ class Lesson:
 
 
 def _copy_kit(folder):
-    """The learner's copies, so that no stored output passes for a new one, and half the samples."""
-    others = shutil.ignore_patterns("Actor_3[3-9]", "Actor_[456]?")  # lesson 01 shows actor 32
+    """The learner's copies, so that no stored output passes for a new one, and few samples."""
+    others = shutil.ignore_patterns("Actor_2[3-9]", "Actor_3[013-9]", "Actor_[456]?", "*-02-??.mp4")
     shutil.copytree(notebooks.ROOT / "data_samples", folder / "data_samples", ignore=others)
     copies.renew(notebooks.NOTEBOOKS, folder / "notebooks")
 

@@ -168,6 +168,19 @@ def test_conda_installs_through_the_same_two_files():
     assert "==" not in text
 
 
+def test_the_longest_tests_begin_and_lessons_follow_what_they_load():
+    """Without it: a file is renamed and begins last, or a lesson finds no model."""
+    import conftest
+
+    assert all((ROOT / name).is_file() for name in conftest.LONGEST)
+    trains = {conftest.group(f"notebooks/{lesson.name}.ipynb") for lesson in lessons()}
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        after = json.loads(path.read_text(encoding="utf-8"))["metadata"]["lesson"].get("after", ())
+        groups = {conftest.group(f"notebooks/{name}.ipynb") for name in (path.stem, *after)}
+        assert len(groups) == 1, path.stem
+    assert 1 < len(trains) < len(lessons())
+
+
 def test_make_lists_its_commands():
     """Without it: a command exists that `make` does not name."""
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ import re
 import lessons
 import pytest
 
-from tools import answers, notebooks, timetable
+from tools import notebooks, timetable
 from tools.lessons import lessons as listed
 
 PLANS = {plan.name: plan for plan in timetable.plans()}
@@ -184,11 +184,6 @@ def test_code_in_the_guide_prints_what_stands_below_it(part):
         with contextlib.chdir(notebooks.NOTEBOOKS), contextlib.redirect_stdout(out):
             exec(source, space)
         assert out.getvalue() == expected
-
-
-def test_the_page_of_answers_is_up_to_date():
-    """Without it: an instructor looks for words that no check says any more."""
-    assert answers.PAGE.read_text(encoding="utf-8") == answers.page(), "python -m tools.answers"
 
 
 def test_the_guide_states_the_minutes_of_the_bug_lessons():

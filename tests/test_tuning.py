@@ -72,10 +72,20 @@ def storage(folder):
     return f"sqlite:///{path}"
 
 
-def test_the_default_settings_come_first_and_the_best_win(tmp_path, monkeypatch):
-    training = Training(monkeypatch)
-    rows = tuning.tuning("", tmp_path / "t.csv", work=tmp_path, **SMALL)
-    tried = sweep.read(tmp_path / "t-trials.csv")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A search that nothing stopped: its folder, its rows and what it trained."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "ravdess", lambda root: [])
+        training = Training(patch)
+        rows = tuning.tuning("", folder / "t.csv", work=folder, **SMALL)
+    return types.SimpleNamespace(folder=folder, rows=rows, training=training)
+
+
+def test_the_default_settings_come_first_and_the_best_win(whole):
+    rows, training = whole.rows, whole.training
+    tried = sweep.read(whole.folder / "t-trials.csv")
     assert [(row["seed"], row["trial"]) for row in tried] == [
         (str(seed), str(number)) for number in range(9) for seed in range(2)
     ]
@@ -95,30 +105,27 @@ def test_the_default_settings_come_first_and_the_best_win(tmp_path, monkeypatch)
     ]
 
 
-def test_a_hopeless_trial_is_pruned_and_cannot_win(tmp_path, monkeypatch):
-    training = Training(monkeypatch)
-    tuning.tuning("", tmp_path / "t.csv", work=tmp_path, **SMALL)
-    tried = sweep.read(tmp_path / "t-trials.csv")
+def test_a_hopeless_trial_is_pruned_and_cannot_win(whole):
+    tried = sweep.read(whole.folder / "t-trials.csv")
     pruned = [row for row in tried if row["state"] == "pruned"]
     assert pruned
     assert all(2 <= len(row["curve"].split()) < 4 for row in pruned)
     assert all(len(row["curve"].split()) == 4 for row in tried if row not in pruned)
-    assert training.epochs == sum(len(row["curve"].split()) for row in tried) + 4 * 4
+    epochs = sum(len(row["curve"].split()) for row in tried)
+    assert whole.training.epochs == epochs + 4 * 4
 
 
 @pytest.mark.filterwarnings("error:The reported value is ignored")
 @pytest.mark.parametrize("die_at", [0, 1, 6, 30, 41, 60])
-def test_a_stopped_search_goes_on_and_ends_the_same(tmp_path, monkeypatch, die_at):
-    whole = Training(monkeypatch)
-    tuning.tuning("", tmp_path / "whole" / "t.csv", work=tmp_path / "whole", **SMALL)
+def test_a_stopped_search_goes_on_and_ends_the_same(whole, tmp_path, monkeypatch, die_at):
     cut = Training(monkeypatch, die_at)
     options = {"work": tmp_path / "cut", **SMALL}
     with pytest.raises(KeyboardInterrupt):
         tuning.tuning("", tmp_path / "cut" / "t.csv", **options)
     cut.die_at = None
     tuning.tuning("", tmp_path / "cut" / "t.csv", **options)
-    assert both(tmp_path / "cut") == both(tmp_path / "whole")
-    assert cut.epochs == whole.epochs  # nothing ran twice
+    assert both(tmp_path / "cut") == both(whole.folder)
+    assert cut.epochs == whole.training.epochs  # nothing ran twice
     study = optuna.load_study(storage=storage(tmp_path / "cut"), study_name="split 1")
     assert len(study.trials) == 9
     assert all(trial.state in tuning.FINISHED for trial in study.trials)

@@ -12,7 +12,7 @@ from .notebooks import ROOT
 
 sys.path.append(str(ROOT / "tests"))
 import lessons
-from test_checks import CASES
+from test_checks import CASES, told
 
 PAGE = ROOT / "docs" / "teach" / "answers.md"
 INTRODUCTION = """\
@@ -50,12 +50,14 @@ def page() -> str:
 
 def exercise(name: str, task: str) -> str:
     """What a check asks for, and for each of its messages who gets it."""
-    told = {}
-    for answer, _, *about in CASES[name][2]:
+    messages: dict[str, list[str]] = {}
+    for i, (_, _, *about) in enumerate(CASES[name][2]):
         if about:
-            told.setdefault(said(name, answer), []).extend(about)
+            messages.setdefault(bare(told(name, i)), []).extend(about)
     asked = " ".join(getattr(checks, name).__doc__.split("\n\n")[0].replace("``", "`").split())
-    rows = [f"| {cell(message)} | {'<br>'.join(map(cell, who))} |" for message, who in told.items()]
+    rows = [
+        f"| {cell(message)} | {'<br>'.join(map(cell, who))} |" for message, who in messages.items()
+    ]
     return "\n".join(
         [f"{asked}\n", "| not yet: | what they did, what to ask |", "|---|---|", *rows, ""]
     )
@@ -68,15 +70,15 @@ def quiz(name: str, task: str) -> str:
     for letter, option in zip("abcdef", re.split(r" · [b-f]\) ", options), strict=True):
         right = letter in [answer.strip(" )").lower() for answer in CASES[name][0]]
         mark = f"**{letter}, right**" if right else letter
-        rows.append(f"| {mark}: {cell(option)} | {cell(said(name, letter))} |")
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            getattr(checks, name)(letter)
+        rows.append(f"| {mark}: {cell(option)} | {cell(bare(out.getvalue()))} |")
     return "\n".join([f"{question}\n", "| answer | the check says |", "|---|---|", *rows, ""])
 
 
-def said(name: str, answer: object) -> str:
-    """What a check prints, without its first words."""
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        getattr(checks, name)(answer)
-    return re.sub(r"^(Not yet|Right): ", "", out.getvalue().strip())
+def bare(said: str) -> str:
+    """What a check has printed, without its first words."""
+    return re.sub(r"^(Not yet|Right): ", "", said.strip())
 
 
 def cell(text: str) -> str:
