@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab book workshop timings refresh
+.PHONY: help setup run test check lab book workshop timings refresh clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -27,6 +27,11 @@ run: setup ## execute the notebooks in order on the shipped samples, and make th
 test: setup ## run all tests; every notebook is one
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
+check: setup ## style, imports, types and the fast tests, in under a minute
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache
+	@$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not slow" tests
+
 lab: setup ## open JupyterLab on a learner's copy of the lessons, playground/, that is yours to edit
 	@$(BIN)/python -m tools.lab
 
@@ -42,3 +47,7 @@ timings: setup ## measure the cells again, and write the timetables of the instr
 
 refresh: setup ## execute the notebooks in place, for a commit
 	@$(BIN)/python -m tools.notebooks refresh
+
+clean: ## remove build/ and caches, which come again; not .venv, runs/, playground/ or files of yours
+	@rm -rf build .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	@find benchmarks docs r3d_helpers tests tools -name __pycache__ -prune -exec rm -rf {} +

@@ -151,17 +151,16 @@ def main(argv: list[str] | None = None) -> int:
     if argv[:1] == ["faces"]:  # of version 1.0
         parser.error("faces is now `python -m r3d_helpers.classroom.actors`, same options")
     args = parser.parse_args(argv)
-    errors: tuple[type[Exception], ...] = (ValueError, OSError, FloatingPointError)
-    errors = (*errors, MissingExtraError)
+    errors: list[type[Exception]] = [ValueError, OSError, FloatingPointError, MissingExtraError]
     if args.command != "doctor":
         from .video import VideoError
 
-        errors = (*errors, VideoError)
+        errors.append(VideoError)
     try:
         return args.run(args)
     except BrokenPipeError:  # nobody reads what is printed
         raise
-    except errors as error:
+    except tuple(errors) as error:
         return _refused(f"{_last_line(error)}{_way_out(args, error)}")
     except (RuntimeError, Stopped, KeyboardInterrupt) as error:
         return _refused(_why_stopped(args, error))
@@ -390,11 +389,12 @@ if __name__ == "__main__":
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     # A console whose encoding lacks a letter shows its code; what is written does not depend on it.
     if sys.stdout is not None:  # closed by some schedulers
-        sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout.reconfigure(errors="backslashreplace")  # pyrefly: ignore[missing-attribute]
     try:
         status = main()
         print(end="", flush=True)
     except BrokenPipeError:  # whoever read along has read enough, such as `| head`
+        # pyrefly: ignore[missing-attribute]
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status)

@@ -80,11 +80,11 @@ class Decoder:
     def __init__(self, path: Path, container: av.container.InputContainer) -> None:
         self.path = path
         self.container = container
-        self.stream = _choose(container)
-        if self.stream is None:
+        if (stream := _choose(container)) is None:
             raise VideoError(
                 f"{path}: cannot be opened; it has no pictures: the file is damaged or not a video"
             )
+        self.stream = stream
         if self.stream.codec_context is None:
             raise VideoError(f"{path}: FFmpeg has no decoder for this video")
         self.stream.codec_context.thread_count = 1  # the data loader's workers run side by side

@@ -37,8 +37,8 @@ class _Answer(MetaPathFinder, Loader):
         self.spec = found.__spec__
         return found
 
-    def exec_module(self, found: ModuleType) -> None:
-        found.__spec__ = self.spec  # it keeps its own
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.spec  # it keeps its own
 
 
 def module(old: str) -> ModuleType:

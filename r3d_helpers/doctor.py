@@ -241,7 +241,7 @@ def _kernel() -> str:
 
     printed = []
     with run_kernel(startup_timeout=20, extra_arguments=["--log-level=40"]) as client:
-        client.execute_interactive(
+        client.execute_interactive(  # pyrefly: ignore[missing-attribute]
             "import sys; print(sys.prefix)",
             timeout=10,
             output_hook=lambda message: printed.append(message["content"].get("text", "")),

@@ -118,7 +118,7 @@ class R3DEmotion(nn.Module):
         self.clip_len = clip_len
         self.backbone = r3d_18()
         width = self.backbone.fc.in_features
-        self.backbone.fc = nn.Identity()
+        self.backbone.fc = nn.Identity()  # pyrefly: ignore[bad-assignment]
         if weights is not None:  # before SE, so that every key has its place
             _load(self.backbone, weights)
         if lean:
@@ -261,6 +261,7 @@ def _drop_idle_slices(backbone: VideoResNet, clip_len: int) -> None:
         first, end = _acting_slices(conv, inputs[0].shape[2])
         conv.weight = nn.Parameter(conv.weight[:, :, first:end].clone())
         conv.kernel_size = (end - first, *conv.kernel_size[1:])
+        # pyrefly: ignore[bad-assignment]
         conv.padding = (conv.padding[0] - first, *conv.padding[1:])
 
     convs = [module for module in backbone.modules() if isinstance(module, nn.Conv3d)]

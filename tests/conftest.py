@@ -1,14 +1,15 @@
 """A browser for the tests that look at pages, and how two processes share the tests."""
 
-import functools
-import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+from sharing import LONGEST, group, slow
 
 import r3d_helpers  # noqa: F401 (before any test imports torchvision, which it may have to repair)
+
+collect_ignore = ["bare.py"]  # a program, which a test starts
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
 PLACES = (  # of the usual installers on macOS and Windows, which put nothing on the PATH
@@ -23,40 +24,14 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
 
 
-ROOT = Path(__file__).parents[1]
-LONGEST = (  # in this order, so that no process is still busy when the other has nothing left
-    "notebooks/04_train_the_fixed_model.ipynb",
-    "tests/test_browser.py",
-    "tests/test_scale.py",
-    "tests/test_book.py",
-    "notebooks/13_scale_out.ipynb",
-    "notebooks/10_tuning.ipynb",
-    "tests/test_tuning.py",
-    "notebooks/03_bug_redundant_lstm.ipynb",
-    "notebooks/08_clip_size.ipynb",
-    "tests/test_checks.py",
-    "tests/test_doctor.py",
-    "tests/test_bugs.py",
-    "tests/test_model.py",
-    "tests/test_model_lean.py",
-    "tests/test_main.py",
-)
-
-
-@functools.cache
-def group(file):
-    """What runs in one process: a file, and with a notebook those that load what it trains."""
-    if not file.startswith("notebooks/"):
-        return file
-    metadata = json.loads((ROOT / file).read_text(encoding="utf-8"))["metadata"]
-    first, *_ = metadata.get("lesson", {}).get("after", [None])
-    return group(f"notebooks/{first}.ipynb") if first else file
-
-
 def pytest_collection_modifyitems(items):
-    """Begin with what takes longest."""
+    """Begin with what takes longest, and mark what `make check` leaves out."""
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(group(item.nodeid.partition("::")[0]), len(LONGEST)))
+    for item in items:
+        browser = "chromium" in getattr(item, "fixturenames", ())
+        if browser or slow(item.nodeid.partition("::")[0]):
+            item.add_marker("slow")
 
 
 @pytest.hookimpl(optionalhook=True)

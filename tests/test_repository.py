@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import sharing
 
 from r3d_helpers import _moved
 from tools.lessons import lessons
@@ -144,6 +145,47 @@ def test_ruff_finds_nothing():
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_pyrefly_finds_nothing():
+    """Without it: users find the call that names an argument wrongly."""
+    command = [str(Path(sys.executable).with_name("pyrefly")), "check"]
+    command += ["--python-interpreter-path", sys.executable]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_quick_check_leaves_out_what_is_slow(request):
+    """Without it: `make check` takes minutes, and nobody gives it any more."""
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("test_*.py")}
+    lessons = {path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert files | lessons >= sharing.SLOW
+    assert all(map(sharing.slow, lessons))
+    fast = {name for name in files if not sharing.slow(name)}
+    assert {f"tests/test_{name}.py" for name in ("sampler", "trainer", "video", "guards")} <= fast
+    for name in fast - {"tests/test_repository.py"}:  # these words are slow wherever they are
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert not re.search(r"distributed\.run|NotebookClient", text), name
+    for item in request.session.items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            assert item.get_closest_marker("slow"), item.nodeid
+    assert '-m "not slow"' in (ROOT / "Makefile").read_text()
+
+
+def test_make_clean_removes_what_make_made_and_nothing_else(tmp_path):
+    """Without it: somebody tidies up, and a week's runs are gone."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    stays = {"runs/04/best", "playground/a.ipynb", ".venv/x", "cache/a", "figures/a", "my.mp4"}
+    goes = {"build/book/a", ".ruff_cache/a", ".hypothesis/a", "tests/__pycache__/a"}
+    for name in ("benchmarks/a", "docs/a", "r3d_helpers/a", "tests/a", "tools/a"):
+        stays.add(name)
+    stays |= {"playground/__pycache__/a"}
+    for name in (*stays, *goes):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True)
+    left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == {*stays, "Makefile"}
+
+
 def test_constraints_pin_every_dependency_within_its_range():
     """Without it: a fresh clone installs versions that nobody has tested."""
     from packaging.requirements import Requirement
@@ -170,13 +212,11 @@ def test_conda_installs_through_the_same_two_files():
 
 def test_the_longest_tests_begin_and_lessons_follow_what_they_load():
     """Without it: a file is renamed and begins last, or a lesson finds no model."""
-    import conftest
-
-    assert all((ROOT / name).is_file() for name in conftest.LONGEST)
-    trains = {conftest.group(f"notebooks/{lesson.name}.ipynb") for lesson in lessons()}
+    assert all((ROOT / name).is_file() for name in sharing.LONGEST)
+    trains = {sharing.group(f"notebooks/{lesson.name}.ipynb") for lesson in lessons()}
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         after = json.loads(path.read_text(encoding="utf-8"))["metadata"]["lesson"].get("after", ())
-        groups = {conftest.group(f"notebooks/{name}.ipynb") for name in (path.stem, *after)}
+        groups = {sharing.group(f"notebooks/{name}.ipynb") for name in (path.stem, *after)}
         assert len(groups) == 1, path.stem
     assert 1 < len(trains) < len(lessons())
 
@@ -184,7 +224,8 @@ def test_the_longest_tests_begin_and_lessons_follow_what_they_load():
 def test_make_lists_its_commands():
     """Without it: a command exists that `make` does not name."""
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for command in ("setup", "run", "test", "lab", "book", "workshop", "timings", "refresh"):
+    commands = ("setup", "run", "test", "check", "lab", "book", "workshop", "timings", "refresh")
+    for command in (*commands, "clean"):
         assert f"make {command}" in done.stdout
 
 

@@ -454,6 +454,7 @@ def test_resuming_a_finished_run_gives_its_history_and_best_weights(begin, folde
     assert run.best.stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 def test_the_real_model_resumes_bit_for_bit(folder, monkeypatch):
     config = TrainConfig(epochs=2, batch_size=2, progress=False)
     sets = Clips(2), Clips(2, noise=0)

@@ -68,6 +68,7 @@ def quiz(name: str, task: str) -> str:
     question, _, options = " ".join(task.split()).partition(" a) ")
     rows = []
     for letter, option in zip("abcdef", re.split(r" · [b-f]\) ", options), strict=True):
+        # pyrefly: ignore[missing-attribute]
         right = letter in [answer.strip(" )").lower() for answer in CASES[name][0]]
         mark = f"**{letter}, right**" if right else letter
         with contextlib.redirect_stdout(io.StringIO()) as out:

@@ -31,7 +31,8 @@ def table() -> str:
     parts = []
     for path in sorted((ROOT / "tests").glob("test_*.py")):
         if found := guards(path):
-            about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
+            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            about, *_ = (text or "").splitlines()
             rows = [f"| `{name}` | {reason} |" for name, reason in found]
             head = [f"**`tests/{path.name}`**: {about}", "", "| test | without it |", "|---|---|"]
             parts.append("\n".join([*head, *rows]))

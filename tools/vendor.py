@@ -40,6 +40,7 @@ def main() -> None:
                         f"{place}/{Path(name).name}"
                     )  # no date: same bytes again
                     info.compress_type = zipfile.ZIP_DEFLATED
+                    # pyrefly: ignore[missing-attribute]
                     archive.writestr(info, tar.extractfile(f"package/{name}").read())
 
 

@@ -49,6 +49,7 @@ def _bounds(source: str) -> list[str]:
         else:
             bound = isinstance(node, ast.Call) and any(k.arg in TOLERANCES for k in node.keywords)
         if bound:
+            # pyrefly: ignore[missing-attribute]
             found.append((node.lineno, node.col_offset, ast.unparse(node)))
     return [text for *_, text in sorted(found)]
 

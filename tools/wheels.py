@@ -56,6 +56,7 @@ class Target:
         """What a requirement's marker is compared with where it differs from this machine."""
         if self.platform is None:
             return {}
+        # pyrefly: ignore[missing-attribute]
         system, machine = PLATFORM.fullmatch(self.platform).groups()
         sys_platform, platform_system, os_name = {
             "win": ("win32", "Windows", "nt"),

@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -106,7 +106,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _shape(file: BinaryIO) -> tuple[int, ...] | None:
+def _shape(file: BufferedReader) -> tuple[int, ...] | None:
     """Read the header of a stored clip: ``T, C, H, W``; None where the clip is damaged."""
     try:
         np.lib.format.read_magic(file)
@@ -117,7 +117,7 @@ def _shape(file: BinaryIO) -> tuple[int, ...] | None:
     return shape if whole and len(shape) == 4 and not by_columns else None
 
 
-def _frames(file: BinaryIO, shape: tuple[int, ...], wanted: Sequence[int] | None) -> Tensor:
+def _frames(file: BufferedReader, shape: tuple[int, ...], wanted: Sequence[int] | None) -> Tensor:
     """Read frames of a stored clip; not mapped into memory, which some drives refuse."""
     begin = file.tell()
     wanted = range(shape[0]) if wanted is None else wanted

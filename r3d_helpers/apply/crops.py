@@ -183,7 +183,7 @@ class FaceCrop:
             NoFaceError: no face there, and ``no_face`` is ``"error"``.
         """
         found = self.sighting(track, begin, end)
-        if not found.enough:
+        if found.face is None or not found.enough:
             if self.no_face == "error":
                 raise NoFaceError(f"{path}: {found}, too few to cut to it")
             return _square(track, track.width / 2, track.height / 2, float("inf"))
@@ -240,7 +240,7 @@ def _places(faces: Sequence[Face]) -> list[np.ndarray]:
 @lru_cache(1000)
 def _track(path: str, _changed: tuple | None, every: int, detector: str | None) -> Track:
     find = _haar() if detector is None else _yunet(detector)
-    times, seconds, faces = [], [], []
+    times, seconds, faces, height, width = [], [], [], 0, 0
     for number, picture in enumerate(video.pictures(path)):
         times.append(picture.seconds)
         if number % every == 0:
@@ -266,7 +266,8 @@ def _largest(find: Detector, frame: np.ndarray) -> Face | None:
     if len(faces) == 0:
         return None
     largest = max(faces, key=lambda face: face[2] * face[3])
-    return tuple(float(value) / scale for value in largest[:4])
+    x, y, w, h = (float(value) / scale for value in largest[:4])
+    return x, y, w, h
 
 
 def _haar() -> Detector:
@@ -276,7 +277,8 @@ def _haar() -> Detector:
     def find(frame: np.ndarray) -> Sequence[Sequence[float]]:
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         least = min(grey.shape) // _SMALLEST
-        return cascade.detectMultiScale(grey, 1.1, 5, minSize=(least, least))
+        faces = cascade.detectMultiScale(grey, 1.1, 5, minSize=(least, least))
+        return np.asarray(faces).tolist()
 
     return find
 
@@ -296,6 +298,6 @@ def _yunet(path: str | os.PathLike) -> Detector:
             _, faces = network.detect(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         except cv2.error as error:  # a network, but another one
             raise ValueError(wrong) from error
-        return [] if faces is None else faces
+        return [] if faces is None else faces  # pyrefly: ignore[bad-return]
 
     return find

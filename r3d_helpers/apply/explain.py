@@ -74,14 +74,15 @@ def timeline(
     track = None if crop is None else crop.track(path)
     times = [each.seconds for each in video.pictures(path)] if track is None else track.times
     spans = _spans(times, window, step)
-    if track is not None:
+    if crop is not None and track is not None:
         crop.warn(track, path, spans)
     clips = _clips(path, spans, crop, track, size, model.clip_len)
     answers = []
     while batch := list(islice(clips, _BATCH)):
         seen = torch.stack([normalize(clip) for clip in batch])
         answers.append(model(seen.to(device)).softmax(1).cpu())
-    return Timeline(*map(list, zip(*spans, strict=True)), torch.cat(answers))
+    begin, end = map(list, zip(*spans, strict=True))
+    return Timeline(begin, end, torch.cat(answers))
 
 
 def clip_at(
@@ -224,6 +225,7 @@ def _clips(
         second = math.inf if picture is None else picture.seconds
         while done < len(spans) and second > spans[done][1]:
             # Where nothing was shown anew in this stretch, it shows what came before.
+            # pyrefly: ignore[missing-attribute]
             shown = frames[done] or [before.pixels((size, size), boxes[done])]
             yield _sampled(shown, clip_len)
             frames[done].clear()
@@ -231,6 +233,7 @@ def _clips(
         for number in range(done, len(spans)):
             if second < spans[number][0]:
                 break
+            # pyrefly: ignore[missing-attribute]
             frames[number].append(picture.pixels((size, size), boxes[number]))
         before = picture
 

@@ -81,6 +81,7 @@ def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
             output_names=["logits"],
             verbose=False,
         )
+    assert program is not None  # with dynamo=True it is none
     program.model.metadata_props.update(_facts(metadata))
     program.save(path, external_data=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -188,7 +188,7 @@ def predict(
     if figures is not None:
         from . import plots  # noqa: F401 (if it cannot be, rather now than after the first video)
     net, metadata = checkpoint.load(path)
-    size, crop = _frame_size(path, metadata), crop.resolve(metadata.crop)
+    size, face = _frame_size(path, metadata), crop.resolve(metadata.crop)
     if out is not None:
         check_writable(out)
     if figures is not None:
@@ -198,7 +198,7 @@ def predict(
         for video_path, name in zip(videos, distinct(videos), strict=True):
             try:
                 line = explain.timeline(
-                    net, video_path, size=size, window=window, step=step, crop=crop
+                    net, video_path, size=size, window=window, step=step, crop=face
                 )
             except (video.VideoError, OSError) as error:
                 hint = "; --no-face centre" if isinstance(error, NoFaceError) else ""
@@ -214,13 +214,14 @@ def predict(
             _print_answers(video_path, line, metadata.classes)
             if figures is not None:
                 try:
-                    _draw(figures / name, video_path, net, metadata, line, crop)
+                    _draw(figures / name, video_path, net, metadata, line, face)
                 except Exception as error:  # whatever it is, the other videos are not to blame
                     _say(f"error: {video_path}: cannot be drawn ({error})")
                     failed += 1
     finally:  # what is known is written, even if something ends the rest
         if out is not None:
             with writing(out) as file:
+                # pyrefly: ignore[not-iterable]
                 header = ["path", "begin", "end", *metadata.classes]
                 csv.writer(file).writerows([header, *rows])
     return failed

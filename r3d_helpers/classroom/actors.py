@@ -69,8 +69,8 @@ CLOTH = [
 
 def _mirror(*right: tuple[float, float]) -> np.ndarray:
     """An outline, [N, 2], from its right half, listed from top to bottom."""
-    right = np.array(right)
-    return np.concatenate([right, right[::-1] * (-1, 1)])
+    half = np.array(right)
+    return np.concatenate([half, half[::-1] * (-1, 1)])
 
 
 def _oval(x: float, y: float, rx: float, ry: float, curls: int = 0) -> np.ndarray:
@@ -171,12 +171,15 @@ class View:
 
 
 def _mix(a: Colour, b: Colour, share: float) -> Colour:
-    return tuple(x + (y - x) * share for x, y in zip(a, b, strict=True))
+    red, green, blue = (x + (y - x) * share for x, y in zip(a, b, strict=True))
+    return red, green, blue
 
 
 def _shade(colour: Colour, share: float) -> Colour:
     """A warm shadow on a colour."""
-    return tuple(c * (1 - share * f) for c, f in zip(colour, (0.85, 1.1, 1.1), strict=True))
+    darker = (c * (1 - share * f) for c, f in zip(colour, (0.85, 1.1, 1.1), strict=True))
+    red, green, blue = darker
+    return red, green, blue
 
 
 class _Pen:
@@ -236,7 +239,7 @@ class _Pen:
         yield
         mask = np.zeros(before.shape[:2], np.uint8)
         cv2.fillPoly(mask, [self._pixels(outline, closed=True)], 1, cv2.LINE_8, self.SHIFT)
-        self.canvas = cv2.copyTo(self.canvas, mask, before)
+        self.canvas = cv2.copyTo(self.canvas, mask, before)  # pyrefly: ignore[bad-assignment]
 
     def picture(self) -> np.ndarray:
         # A lens is a little soft, and soft edges compress well.
@@ -354,7 +357,7 @@ def _eyes(pen: _Pen, who: Identity, au: Units) -> None:
         pen.line(INK, 0.042, lid * flip + centre)
         pen.crease(who.skin, 0.2 * au[6], bag * flip + centre)
         if who.glasses:
-            pen.line(INK, 0.03, _oval(*centre, 0.215, 0.2), closed=True)
+            pen.line(INK, 0.03, _oval(centre[0], centre[1], 0.215, 0.2), closed=True)
     if who.glasses:
         pen.line(INK, 0.03, [(-0.06, -0.08), (0, -0.1), (0.06, -0.08)])
 

@@ -170,7 +170,7 @@ class LengthExplorer(_Explorer):
         steps = torch.randn(4, self.length.value, self.lstm.input_size, generator=generator)
         self.lstm.zero_grad()
         self.lstm(steps)[0][:, -1].square().mean().backward()
-        gradients = [parameter.grad for parameter in self.lstm.parameters()]
+        gradients = [p.grad for p in self.lstm.parameters() if p.grad is not None]
         total = sum(gradient.numel() for gradient in gradients)
         dead = sum(int((gradient == 0).sum()) for gradient in gradients)
         self.text.value = (

@@ -178,10 +178,10 @@ class _Seen:
         (grad,) = torch.autograd.grad(x[at], source, retain_graph=True, allow_unused=True)
         if grad is None or not grad.any() or not grad.isfinite().all():
             return None
-        at = grad.nonzero(as_tuple=True)
-        weight = grad[at].abs().double()
+        places = grad.nonzero(as_tuple=True)
+        weight = grad[places].abs().double()
         origin: list[float | None] = []
-        for axis, (size, index) in enumerate(zip(source.shape, at, strict=True)):
+        for axis, (size, index) in enumerate(zip(source.shape, places, strict=True)):
             found = torch.zeros(size, dtype=torch.bool, device=index.device)
             self.reach[axis] = max(self.reach[axis], int(found.index_fill(0, index, True).sum()))
             if axis == self.channel:
@@ -195,7 +195,7 @@ class _Seen:
 
     def changes(self, what: int, along: int) -> bool:
         """Whether the origin's entry ``what`` changes along an axis of what the layer gets."""
-        values = [origin[what] for _, origin in self.lines[along] if origin[what] is not None]
+        values = [at for _, origin in self.lines[along] if (at := origin[what]) is not None]
         far = 0 if what == self.channel else FAR * (self.source.shape[what] - 1)
         if self.raw:  # nothing has pooled it yet
             far = min(far, 0.9)

@@ -123,6 +123,7 @@ def open_study(storage: str | Path | None, name: str) -> optuna.Study:
     """
     if isinstance(storage, Path):  # in a URL, characters such as ? and % would mean something
         connect = {"creator": partial(sqlite3.connect, storage), "poolclass": NullPool}
+        # pyrefly: ignore[bad-assignment]
         storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=connect)
     return optuna.create_study(
         storage=storage,

@@ -48,7 +48,7 @@ def keep_all(answer: object) -> str:
 def _expect_all(indices: object, num_frames: int, clip_len: int) -> None:
     asked = f"{num_frames} frames shown as {clip_len}"
     try:
-        kept = [int(i) for i in indices]
+        kept = [int(i) for i in indices]  # pyrefly: ignore[not-iterable]
         whole = all(i == k for i, k in zip(indices, kept, strict=True))
     except (TypeError, ValueError):
         kind = type(indices).__name__

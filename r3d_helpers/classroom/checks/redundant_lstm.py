@@ -29,7 +29,7 @@ def quiz_lstm(answer: object) -> str:
 def keep_time(answer: object) -> str:
     """``answer(backbone, video [B, C, T, H, W])`` must give features ``[B, T', 512]``."""
     backbone = r3d_18().eval()
-    backbone.fc = nn.Identity()
+    backbone.fc = nn.Identity()  # pyrefly: ignore[bad-assignment]
     video = torch.rand(3, 3, 16, 64, 80)
     result = run_answer(answer, backbone, video)
     trunk = (getattr(backbone, n) for n in ("stem", "layer1", "layer2", "layer3", "layer4"))
@@ -94,7 +94,7 @@ def voice(answer: object) -> str:
         raise Wrong("this takes the first step's output, before the GRU has heard the rest.")
     model.zero_grad()
     logits.square().mean().backward()
-    memory = model.gru.weight_hh_l0.grad
+    memory = model.gru.weight_hh_l0.grad  # pyrefly: ignore[missing-attribute]
     if memory is None:
         raise Wrong(
             "the GRU gets no gradient: it is not used any more. Leaving it out is a fair repair "

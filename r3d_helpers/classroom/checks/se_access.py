@@ -120,6 +120,7 @@ def gated_unet(answer: object) -> str:
         )
     unet.zero_grad()
     result.mean().backward()
+    # pyrefly: ignore[missing-attribute]
     if any(parameter.grad is None for parameter in unet.gate.parameters()):
         raise Wrong(
             "the output is right, but the gate got no gradient and can never learn: is there a "

@@ -1,9 +1,13 @@
 """What the lessons ask: their guesses and exercises, once, for lessons, guide and progress."""
 
+from typing import TypeVar
+
 from . import meet_the_clip
 from .parts import Exercise, Guess
 
 __all__ = ["EXERCISES", "GUESSES", "Exercise", "Guess", "exercise", "guess"]
+
+Part = TypeVar("Part", Guess, Exercise)
 
 GUESSES: tuple[Guess, ...] = (*meet_the_clip.GUESSES,)
 EXERCISES: tuple[Exercise, ...] = (
@@ -51,7 +55,7 @@ def exercise(name: str) -> Exercise:
     return _one(EXERCISES, name)
 
 
-def _one(parts: tuple, name: str) -> object:
+def _one(parts: tuple[Part, ...], name: str) -> Part:
     for part in parts:
         if part.name == name:
             return part
