@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -120,7 +121,7 @@ def usable(source: Source, shape: Shape, without: Sequence[str] = ()) -> list[Cl
         raise ValueError(f"{source.root}: the model was trained with all its subjects; see --all")
     if seen:
         _say(
-            f"left out, for the model was trained or chosen with subjects of these names: "
+            f"left out, because the model was trained or chosen with subjects of these names: "
             f"{', '.join(seen)}; --all keeps them"
         )
     if not (shape.cache or source.skip_unreadable or source.skip_no_face):
@@ -212,12 +213,10 @@ def predict(
                 )
             ]
             _print_answers(video_path, line, metadata.classes)
-            if figures is not None:
-                try:
-                    _draw(figures / name, video_path, net, metadata, line, face)
-                except Exception as error:  # whatever it is, the other videos are not to blame
-                    _say(f"error: {video_path}: cannot be drawn ({error})")
-                    failed += 1
+            if figures is not None and not _drawn(
+                figures / name, video_path, net, metadata, line, face
+            ):
+                failed += 1
     finally:  # what is known is written, even if something ends the rest
         if out is not None:
             with writing(out) as file:
@@ -239,6 +238,16 @@ def _print_answers(path: Path, line: explain.Timeline, classes: Sequence[str]) -
             share, best = row.max(0)
             print(printable(f"  {begin:6.1f} to {end:6.1f} s  {classes[best]:<12}{share:6.3f}"))
             shown = end
+
+
+def _drawn(stem: Path, path: Path, *what: Any) -> bool:  # noqa: ANN401 (as `_draw` takes)
+    """Whether a video's figures could be drawn; whatever is wrong, the other videos go on."""
+    try:
+        _draw(stem, path, *what)
+    except Exception as error:
+        _say(f"error: {path}: cannot be drawn ({error})")
+        return False
+    return True
 
 
 def _draw(
