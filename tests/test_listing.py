@@ -314,6 +314,13 @@ def test_a_file_alone_gives_its_stem_and_files_of_one_name_more():
     ]
 
 
+def test_a_name_with_its_folder_is_no_other_files_name():
+    names = distinct([Path("/c/a-x.mp4.mov"), Path("/a/x.mp4"), Path("/b/x.mp4")])
+    assert names[0] == "a-x.mp4"
+    assert names[1].startswith("x-")
+    assert names[2] == "b-x.mp4"
+
+
 parts = st.sampled_from(["a", "A", "b", "a-b", "ä", "a\u0308", "x" * 240, "日本" * 40, "j\udcf6"])
 
 
