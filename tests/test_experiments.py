@@ -248,8 +248,7 @@ def test_reverse_and_speed_do_what_their_names_say():
 
 @pytest.mark.parametrize("mix", ["mixup", "cutmix"])
 def test_mixing_is_left_to_the_trainer(tmp_path, monkeypatch, mix):
-    actors.generate(tmp_path / "samples", actors=4, takes=1)
-    clips = datasets.ravdess(tmp_path / "samples")
+    clips = [clip for clip in datasets.ravdess(doctor.SAMPLES) if clip.subject <= "04"]
     configs = []
 
     def stop(self, *_, **__):

@@ -176,11 +176,9 @@ def test_two_processes_share_a_study(tmp_path):
     assert len({tuple(row[name] for name in tuning.SPACE) for row in rows}) == 20
 
 
-def test_a_study_comes_back_from_its_file(tmp_path, monkeypatch):
-    Training(monkeypatch)
-    tuning.tuning("", tmp_path / "t.csv", work=tmp_path, **SMALL)
-    rows = [r for r in sweep.read(tmp_path / "t-trials.csv") if r["seed"] == "1"]
-    stored = optuna.load_study(storage=storage(tmp_path), study_name="split 1")
+def test_a_study_comes_back_from_its_file(whole):
+    rows = [r for r in sweep.read(whole.folder / "t-trials.csv") if r["seed"] == "1"]
+    stored = optuna.load_study(storage=storage(whole.folder), study_name="split 1")
     again = tuning.study_of(rows)
     assert again.best_trial.number == stored.best_trial.number
     for one, other in zip(again.trials, stored.trials, strict=True):
