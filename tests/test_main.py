@@ -548,6 +548,7 @@ def test_a_console_that_cannot_write_a_label_loses_no_file(faces, tmp_path, monk
     shutil.rmtree(tmp_path / "run")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell with pipes")
 def test_a_console_shows_the_code_of_a_letter_that_it_lacks_and_may_close(faces, tmp_path):
     root = renamed(faces, tmp_path / "own")
     command = '"$0" -m r3d_helpers describe "$1" --reader folder | head -5'
@@ -588,6 +589,7 @@ def test_songs_are_asked_for_by_an_option(faces, tmp_path, capsys):
     assert "--channel song goes with --reader ravdess" in line
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets administrators alone link")
 def test_what_is_left_out_of_a_training_is_told(faces, tmp_path, capsys):
     root = tmp_path / "own"
     shutil.copytree(faces, root)
