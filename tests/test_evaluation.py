@@ -261,8 +261,9 @@ def test_a_report_has_the_scores_and_the_intervals():
 
 def test_it_prints_counts_scores_and_the_confusion_matrix():
     found = reported(["a", "a", "b", "c"])
-    first, *rows = str(found).splitlines()
+    first, *rows, last = str(found).splitlines()
     (a, b), (c, d) = found.uar, found.war
+    assert last == "no clip of fearful: UAR leaves it out"
     assert first == (
         f"4 clips of 3 subjects: UAR 0.833 ({a:.3f} to {b:.3f}), WAR 0.750 ({c:.3f} to {d:.3f}), "
         "F1 0.733"
