@@ -395,6 +395,7 @@ def test_a_map_is_the_same_where_gradients_are_switched_off():
         assert explain.grad_cam(Colours(), coloured()).equal(expected)
 
 
+@pytest.mark.slow
 def test_every_stage_of_the_real_network_can_be_looked_at(real):
     clip = torch.randn(4, 3, 24, 16, generator=torch.Generator().manual_seed(1))
     before = clip.clone()

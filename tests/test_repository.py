@@ -30,6 +30,7 @@ def lint_imports(folder):
     return "" if done.returncode == 0 else done.stdout
 
 
+@pytest.mark.slow  # `make check` asks it itself, and what two tests below ask
 def test_the_law_over_imports_holds():
     """Without it a file imports one above it, and none can be read alone any more."""
     assert lint_imports(ROOT) == ""
@@ -136,6 +137,7 @@ def test_the_permute_happens_in_one_place():
     assert text.count(".permute(") == 1
 
 
+@pytest.mark.slow
 def test_ruff_finds_nothing():
     """Without it: style is discussed in reviews."""
     for command in (["check"], ["format", "--check"]):
@@ -145,6 +147,7 @@ def test_ruff_finds_nothing():
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_pyrefly_finds_nothing():
     """Without it: users find the call that names an argument wrongly."""
     command = [str(Path(sys.executable).with_name("pyrefly")), "check"]

@@ -47,6 +47,7 @@ def test_lengths_and_rate_are_as_the_readme_says(clips):
     assert {(info.fps, info.height, info.width) for info in infos} == {(15.0, 56, 56)}
 
 
+@pytest.mark.slow
 def test_colour_does_not_give_the_label_away(clips):
     """Without it: a model that knows colours passes for one that knows faces."""
     statistics_of = baselines.colour_statistics(clips)
