@@ -307,6 +307,23 @@ def test_a_run_on_faces_from_cache_to_prediction(own, tmp_path, capsys):
     assert "labels ['sad'] are not among the classes ['calm', 'happy']" in line
 
 
+def test_every_column_of_a_prediction_is_what_its_name_says(run, tmp_path, monkeypatch):
+    """Without it: a label has another's probability, or a window another's time."""
+    shares = torch.eye(7)[[2, 5]] * 0.4 + torch.arange(7) / 35
+    line = explain.Timeline([0.0, 0.5], [1.0, 1.25], shares)
+    monkeypatch.setattr(explain, "timeline", lambda *_, **__: line)
+    given = ("predict", "some.mp4", "--checkpoint", run, "--out", tmp_path / "out.csv")
+    assert main([*map(str, given)]) == 0
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    classes = checkpoint.load(run)[1].classes
+    assert list(rows[0]) == ["path", "begin", "end", *classes]
+    assert [row["path"] for row in rows] == ["some.mp4"] * 2
+    assert [(row["begin"], row["end"]) for row in rows] == [("0.000", "1.000"), ("0.500", "1.250")]
+    read = [[float(row[name]) for name in classes] for row in rows]
+    torch.testing.assert_close(torch.tensor(read), shares)
+
+
 def test_an_architecture_does_not_go_with_a_checkpoint(run, faces, tmp_path, capsys):
     line = refused(capsys, "train", faces, "--out", tmp_path, "--from", run, "--se", "none")
     assert "--se does not go with --from" in line

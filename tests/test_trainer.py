@@ -218,6 +218,15 @@ def test_the_seed_decides_the_run(begin, folder, option):
     assert not same(ended[0], ended[2])
 
 
+def test_a_model_that_was_loaded_to_evaluate_is_trained_as_any_other(begin, folder):
+    """Without it: fine-tuning begins without dropout, on another's statistics."""
+    runs = [begin(folder / str(mode)) for mode in (True, False)]
+    for run, mode in zip(runs, (True, False), strict=True):
+        run.model.train(mode)
+        run.fit(Clips(), VAL)
+    assert same(runs[0].model, runs[1].model)
+
+
 def test_every_epoch_draws_anew(begin, monkeypatch):
     run, orders = begin(lr=1e-9), []
     train_epoch = Trainer._train_epoch

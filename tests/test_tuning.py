@@ -105,6 +105,16 @@ def test_the_default_settings_come_first_and_the_best_win(whole):
     ]
 
 
+def test_a_trial_counts_by_its_best_epoch(tmp_path, monkeypatch):
+    """Without it: `uar` is the last epoch's, and what is kept another's."""
+    monkeypatch.setitem(globals(), "curve_of", lambda _: [0.2, 0.75, 0.5, 0.4])
+    Training(monkeypatch)
+    rows = tuning.tuning("", tmp_path / "t.csv", work=tmp_path, seeds=1, trials=2, epochs=4)
+    tried = sweep.read(tmp_path / "t-trials.csv")
+    assert [(row["uar"], row["curve"]) for row in tried] == [("0.75", "0.2 0.75 0.5 0.4")] * 2
+    assert [row["trial_uar"] for row in rows] == ["0.75"] * 2
+
+
 def test_a_hopeless_trial_is_pruned_and_cannot_win(whole):
     tried = sweep.read(whole.folder / "t-trials.csv")
     pruned = [row for row in tried if row["state"] == "pruned"]
