@@ -216,6 +216,17 @@ def test_a_widget_that_needs_a_kernel_stands_still(open_page):
     assert page.inner_text(".widget-readout") == before
 
 
+@pytest.mark.parametrize("name", ["01_bug_permute", "03_bug_redundant_lstm"])
+def test_explorers_are_drawn_without_a_kernel(open_page, name):
+    page = open_page(f"notebooks/{name}")
+    page.wait_for_function("document.querySelector('.r3d-explorer p')?.textContent")
+    words = page.locator(".r3d-explorer p").inner_text()
+    slider = page.locator(".r3d-explorer").get_by_role("slider")
+    slider.press("End" if slider.input_value() == "0" else "Home")
+    assert page.locator(".r3d-explorer p").inner_text() != words
+    assert page.locator(".r3d-explorer canvas").bounding_box()["height"] > 40
+
+
 def test_an_explorer_answers_without_a_kernel(open_page):
     """Without it: in the book there is nothing to explore."""
     page = open_page("notebooks/00_meet_the_clip")

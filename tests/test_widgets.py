@@ -109,6 +109,25 @@ def test_gate_explorer_scales_the_map(start, bias, gate):
     assert abs(after.max() - 127.5 * gate) <= 1
 
 
+@pytest.mark.parametrize("kind", ["axes", "length"])
+def test_explorers_of_axes_and_lengths_carry_every_state(video, kind):
+    if kind == "axes":
+        ways = {"right": lambda x: x.transpose(1, 2), "bug": lambda x: x.permute(0, 2, 1)}
+        explorer = AxesExplorer(video, ways)
+        controls = itertools.product(ways, range(1, 7))
+    else:
+        explorer = LengthExplorer(nn.LSTM(32, 16, batch_first=True))
+        controls = ((length,) for length in range(1, 9))
+    page = explorer._repr_mimebundle_()["text/html"]
+    states = json.loads(re.search(r"const data = (.*), box", page)[1])["states"]
+    for (words, tiles), values in zip(states, controls, strict=True):
+        for control, value in zip(explorer.controls, values, strict=True):
+            control.value = value
+        assert words == explorer.text.value
+        wide = pixels(explorer).shape[1]
+        assert len(tiles) == wide // explorer.tile  # none of the blank picture
+
+
 @pytest.mark.parametrize(("length", "dead"), [(1, "393,728"), (2, "0"), (8, "0")])
 def test_length_explorer_counts_what_has_no_gradient(length, dead):
     explorer = LengthExplorer(nn.LSTM(512, 256, batch_first=True))

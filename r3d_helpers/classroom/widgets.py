@@ -95,6 +95,7 @@ class AxesExplorer(_Explorer):
 
     def __init__(self, video: Tensor, ways: Mapping[str, Callable[[Tensor], Tensor]]) -> None:
         self.video, self.ways = video, ways
+        self.tile = video.shape[-1]
         num_frames = video.shape[1]
         self.way = ipywidgets.Dropdown(options=list(ways), description="way")
         self.length = ipywidgets.IntSlider(
@@ -161,6 +162,7 @@ class LengthExplorer(_Explorer):
 
     def __init__(self, lstm: nn.LSTM) -> None:
         self.lstm = lstm
+        self.tile = (lstm.input_size + lstm.hidden_size) // 4
         self.length = ipywidgets.IntSlider(1, 1, 8, description="steps", continuous_update=False)
         super().__init__(self.length)
 
