@@ -19,7 +19,7 @@ from torchvision.models.video import r3d_18
 
 import r3d_helpers
 from r3d_helpers import R3DEmotion, sampler
-from r3d_helpers.classroom import checks
+from r3d_helpers.classroom import checks, course
 from r3d_helpers.config import STAGES
 from tools import between, guard_table
 
@@ -182,10 +182,15 @@ def test_the_bug_of_the_template_is_real():
         space["guard"](space["over_people"])
 
 
-def test_the_exercise_of_the_template_has_a_stub_a_hint_and_a_solution(capsys):
+def test_the_exercise_of_the_template_has_a_stub_two_hints_and_a_solution(capsys):
     ((tag, (stub, solution)),) = lessons.solutions(NAME).items()
     assert lessons.stored_text(NAME, tag).startswith("Not attempted: ")
-    assert any("<summary>Hint</summary>" in cell.source for cell in lessons.load(NAME).cells)
+    text = "".join(cell.source for cell in lessons.load(NAME).cells)
+    assert re.findall(r"<summary>(Hint.*?)</summary>", text) == [
+        "Hint 1: a direction",
+        "Hint 2: a step",
+    ]
+    assert f"\n\n{course.exercise('keep_time').line}\n\n" in text
     exec(f"{solution}\n{stub.splitlines()[-1]}", {"checks": checks})
     assert capsys.readouterr().out.startswith("Right: ")
 
