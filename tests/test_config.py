@@ -135,6 +135,23 @@ def test_the_average_is_of_weights_and_of_statistics(tmp_path, monkeypatch):
         assert not torch.equal(kept[name], seen[-1][name])
 
 
+def test_processes_share_the_statistics_of_the_average_too(tmp_path, monkeypatch):
+    """Without it: what is validated and kept has one process's statistics."""
+    run, model = one_step(tmp_path, ema=0.7)
+    reduced, reduce = [], run.accelerator.reduce
+
+    def noting(tensor, how):
+        reduced.append((tensor.data_ptr(), how))
+        return reduce(tensor, how)
+
+    monkeypatch.setattr(run.accelerator, "reduce", noting)
+    run.fit(Clips(), VAL)
+    for module in (model, run.ema):
+        for name, statistic in module.named_buffers():
+            if "running" in name:
+                assert (statistic.data_ptr(), "mean") in reduced, name
+
+
 def test_a_record_holds_what_its_names_say(tmp_path, monkeypatch):
     """Without it: `val_uar` is another set's, or `train_loss` the last step's."""
     torch.manual_seed(0)
