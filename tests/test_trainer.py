@@ -541,6 +541,25 @@ def test_going_on_with_other_sets_is_refused(begin, folder, train, val):
         Trainer.resume(folder).fit(train, val)
 
 
+OF_THE_SETS = {f.name for f in dataclasses.fields(checkpoint.Metadata)} - {
+    "model",
+    "train",
+    "history",
+}
+
+
+@pytest.mark.parametrize("name", sorted(OF_THE_SETS))
+def test_whatever_was_said_of_the_sets_must_hold_again(begin, folder, name):
+    """Without it: a run goes on with other people, or at another rate, and nobody knows."""
+    run = begin(epochs=1)
+    run.fit(Clips(), VAL)
+    tensors, metadata = checkpoint.read(run.last)
+    other = {"clips": (6, 7), "steps_per_epoch": 7, "size": 9}.get(name, ["x", "y"])
+    checkpoint.write(run.last, tensors, dataclasses.replace(metadata, **{name: other}))
+    with pytest.raises(ValueError, match=f"the run was begun with {name} .*same sets"):
+        Trainer.resume(folder).fit(Clips(), VAL)
+
+
 def test_going_on_with_named_classes_and_subjects_works(begin, folder):
     train = clips_of("ab", classes=["calm", "sad"], size=8)
     val = clips_of("cd", classes=["calm", "sad"], size=8)
