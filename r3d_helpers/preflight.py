@@ -49,12 +49,12 @@ def check_sets(train_set: Dataset, val_set: Dataset, num_classes: int, least: in
         ("validation", val_set, "the best epoch is chosen without it"),
     ):
         if absent := _absent(dataset):
-            warnings.warn(f"no clip of {absent} in the {name} set: {so}", stacklevel=3)
+            warnings.warn(f"no clip of {absent} in the {name} set: {so}", stacklevel=4)
     if both := sorted(subjects(train_set) & subjects(val_set)):
         warnings.warn(
             f"subjects {both} are in training and validation set: the score says nothing "
             "about people the model has never seen; use datasets.split_by_subject",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
