@@ -121,7 +121,7 @@ class Lesson:
 
 def _copy_kit(folder):
     """The learner's copies, so that no stored output passes for a new one, and few samples."""
-    for number in (*range(1, 21), 32, 48, 56):  # lesson 01 shows 32; lesson 11 finds no face of 48
+    for number in (*range(1, 22), 32, 48, 56):  # 00 shows 21 and 32; 11 finds no face of 48
         actor = f"data_samples/Actor_{number:02}"
         second_takes = shutil.ignore_patterns("*-02-??.mp4")
         shutil.copytree(notebooks.ROOT / actor, folder / actor, ignore=second_takes)

@@ -1,7 +1,7 @@
 """Every lesson in a real JupyterLab and a real browser: Run All, then move all that moves.
 
 nbval has the numbers compared, on full runs. Here it matters what a learner meets on the screen, so
-there are few samples (one of each emotion by 23 people), and training is cut short: an epoch of 64
+there are few samples (one of each emotion by 24 people), and training is cut short: an epoch of 64
 clips, five steps of a linear classifier (`lab.SHORT`). What the lessons then print of scores is not
 looked at.
 """
