@@ -6,7 +6,7 @@ import re
 import matplotlib
 import nbformat
 
-from tools import book, notebooks
+from tools import book, copies, notebooks
 from tools.lessons import lessons as listed
 
 matplotlib.use("agg")
@@ -17,7 +17,8 @@ def named(*kinds):
     return tuple(lesson.name for lesson in listed(*kinds))
 
 
-NOT_OURS = ("raises-exception", notebooks.UNCOMPARED, book.SLIDE, book.MORE, *book.ASKED)
+TOOLS = (notebooks.UNCOMPARED, book.SLIDE, book.MORE, *book.ASKED, copies.SOLUTION)
+NOT_OURS = ("raises-exception", *TOOLS)
 START = named("start")
 BUG_LESSONS = named("bug")
 WITH_EXERCISES = named("bug", "review")
