@@ -113,7 +113,7 @@ def tagged(cells, tag):
 
 
 def test_a_guess_is_kept_and_answered(lesson):
-    """Without it: whoever has no mouse cannot guess, or the answer never comes."""
+    """Without it: a learner without a mouse cannot guess, or the answer never comes."""
     asked = lesson.page.locator(".widget-vbox:has(> .widget-toggle-buttons)")
     assert asked.count() == len(tagged(lesson.stored, "guess"))
     for number, replied in enumerate(tagged(lesson.cells(), "reply")):
