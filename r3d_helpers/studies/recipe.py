@@ -29,7 +29,7 @@ VIEWS = 3  # clips of one video to average over
 class Recipe:
     """What a run depends on besides the clips.
 
-    The defaults are those of the stored results, and stay: other ones would make them again from the start.
+    The defaults are those of the stored results, and stay: others would mean to run them again.
 
     Attributes:
         seed: which people are trained, validated and tested on, and the start.
