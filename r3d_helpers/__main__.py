@@ -382,7 +382,7 @@ def _why_stopped(args: argparse.Namespace, error: BaseException) -> str:
     kept = "nothing is saved yet"
     if getattr(args, "out", None) and any(args.out.rglob("last.safetensors")):
         kept = "the epochs that are finished are saved: give the same command again with --resume"
-    return f"{reason}; {kept}; if a process had an error of its own, it stands above"
+    return f"{reason}; {kept}; if a process had an error of its own, it is shown above"
 
 
 if __name__ == "__main__":
@@ -393,7 +393,7 @@ if __name__ == "__main__":
     try:
         status = main()
         print(end="", flush=True)
-    except BrokenPipeError:  # whoever read along has read enough, such as `| head`
+    except BrokenPipeError:  # the reader has read enough, such as `| head`
         # pyrefly: ignore[missing-attribute]
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1

@@ -196,7 +196,7 @@ class R3DEmotion(nn.Module):
 def whiten_(stem: nn.Sequential, video: Tensor) -> None:
     """Give a stem the filters in which these videos differ most, before training, in place.
 
-    Filters that start at random all see nearly the same, because neighbouring pixels are alike.
+    Neighbouring pixels are nearly equal, so the answers of random filters resemble each other.
     The principal components of small pieces of video are uncorrelated, and batch norm, which gets
     their mean and variance, makes each count the same. The layers above learn much faster from
     such input. The filters need no training: ``TrainConfig(freeze="stem")``.

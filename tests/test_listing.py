@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_datasets import touch
 
 from r3d_helpers import datasets, listing, video
 from r3d_helpers.apply import overview
@@ -18,14 +19,6 @@ from r3d_helpers.names import alike, counted, distinct, printable
 DATA = Path(__file__).parent / "data"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses such names")
 ODD = {path.suffix for path in (DATA / "odd").iterdir()}
-
-
-def touch(root, *names):
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
 
 
 def found(root):

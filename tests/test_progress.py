@@ -70,7 +70,7 @@ def test_each_option_has_its_own_reply(mine, capsys, letter, words):
 
 
 def test_a_guess_may_change_until_the_answer_is_shown(mine, capsys):
-    """Without it: whoever has read the answer was right all along."""
+    """Without it: a learner who has read the answer was right all along."""
     asked = guesses.ask("axes")
     asked.buttons.value = "a"
     asked.buttons.value = "c"

@@ -1,4 +1,4 @@
-"""One training is recommended, and whoever trains takes it from one place."""
+"""One training is recommended, and all that train take it from one place."""
 
 import ast
 import inspect

@@ -19,7 +19,7 @@ INTRODUCTION = """\
 # Answers, and what to ask
 
 For the moment when you stand behind somebody's shoulder and their screen says "Not yet". Find the
-words of the check on the left; on the right stands what they probably did and, where one helps, a
+words of the check on the left; on the right is what they probably did and, where one helps, a
 question to ask them. Ask it and wait: the keyboard stays theirs. Numbers in a message may differ;
 where two rows differ in nothing else, the numbers tell them apart.
 

@@ -83,14 +83,14 @@ class Sighting:
         return self.share >= _SEEN
 
     @property
-    def rivalled(self) -> bool:
+    def several(self) -> bool:
         """Whether a face is seen about as often at another place."""
         return 2 * self.elsewhere > self.here
 
     @property
     def sure(self) -> bool:
         """Whether the face is seen in most frames, and no other about as often."""
-        return self.share > 0.5 and not self.rivalled
+        return self.share > 0.5 and not self.several
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class FaceCrop:
     ) -> None:
         """Warn once if in some stretches, in seconds, another face is seen about as often."""
         found = [self.sighting(track, *span) for span in spans]
-        doubtful = [each for each in found if each.enough and each.rivalled]
+        doubtful = [each for each in found if each.enough and each.several]
         if doubtful:
             windows = f" in {len(doubtful)} of {len(found)} windows" if len(found) > 1 else ""
             message = f"{path}: {doubtful[0]}{windows}; the crop follows the first"

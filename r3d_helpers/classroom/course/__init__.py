@@ -26,7 +26,7 @@ EXERCISES: tuple[Exercise, ...] = (
     Exercise("06_review_hooks_and_weights", "quiz_review", "3 · One question", 1, 3),
     Exercise("08_clip_size", "frames_needed", "1 · Enough frames", 2, 8),
     Exercise("08_clip_size", "quiz_clip", "2 · One question", 1, 3),
-    Exercise("09_augmentation", "one_draw", "1 · Mend it", 2, 8),
+    Exercise("09_augmentation", "one_draw", "1 · Fix it", 2, 8),
     Exercise("09_augmentation", "quiz_label", "2 · One question", 1, 3),
     Exercise("10_tuning", "honest", "1 · The honest number", 2, 8),
     Exercise("10_tuning", "quiz_tuning", "2 · One question", 1, 3),

@@ -53,5 +53,5 @@ class Exercise:
 
     @property
     def line(self) -> str:
-        """What stands below the heading."""
+        """What is written below the heading."""
         return f"*Difficulty {self.difficulty} of 3 · {self.minutes} minutes*"
