@@ -197,8 +197,15 @@ def test_an_axis_can_be_read_on_white(letter):
     assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 4.5  # WCAG's contrast for text
 
 
+STAGES = {
+    "input": dict(zip("BCTHW", (2, 3, 16, 48, 56), strict=True)),
+    "layer4": dict(zip("BCTHW", (2, 512, 4, 3, 7), strict=True)),
+    "average": {"B": 2, "C": 512},
+}
 DRAWN = {
     "batch": lambda: schematics.batch(5, 16, 3, 48, 40),
+    "funnel": lambda: schematics.funnel(STAGES),
+    "funnel of time": lambda: schematics.funnel(STAGES, "T"),
 }
 
 
@@ -232,6 +239,21 @@ def test_a_batch_shows_its_sizes():
     words = [text.get_text() for text in figure.axes[0].texts]
     assert [word for word in words if word.isdigit()] == ["5", "16", "3", "48", "40"]
     assert {"5 videos", "16 frames", "3 colours", "48 rows, 40 columns"} <= set(words)
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(("drawn", "meant"), [("funnel", "BCTHW"), ("funnel of time", "T")])
+def test_a_funnel_has_every_size_and_a_card_for_each_step(drawn, meant):
+    figure = DRAWN[drawn]()
+    (axis,) = figure.axes
+    sizes = [str(stage.get(letter, "gone")) for stage in STAGES.values() for letter in "BCTHW"]
+    told = [text for text in axis.texts if text.get_text() in {*sizes}]
+    assert [text.get_text() for text in told] == sizes
+    for text, letter in zip(told, "BCTHW" * 3, strict=True):
+        assert (to_hex(text.get_color()) == schematics.AXES[letter]) == (letter in meant)
+    tall = [patch.get_height() for patch in axis.patches if patch.get_height() not in (0.27, 1.0)]
+    assert len(tall) == 16 + 4  # none for the average
+    assert tall[0] == tall[15] == pytest.approx(4 * tall[16])  # 48 and 3 rows, as square roots
     plt.close(figure)
 
 

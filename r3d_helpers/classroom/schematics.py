@@ -120,3 +120,58 @@ def batch(B: int, T: int, C: int, H: int, W: int) -> Figure:
     along(axis, "H", (7.46, 1.46), (7.46, 0.64))
     along(axis, "W", (7.6, 1.6), (8.56, 1.6))
     return figure
+
+
+def funnel(stages: Mapping[str, Mapping[str, int]], emphasise: str = "") -> Figure:
+    """Draw what a network makes of a clip: its frames get smaller and fewer, stage by stage.
+
+    Args:
+        stages: in order; for each, its sizes by the letter of the axis. A letter that a stage does
+            not have is an axis that is gone there, such as T, H and W after the average.
+        emphasise: the letters of axes that are meant; the others are pale then. All without any.
+    """
+    letters = list(next(iter(stages.values())))
+    meant = emphasise or "".join(letters)
+    wide, row = 1.3, 0.31  # inches for a stage, and for an axis in the table
+    low = 0.2 + row * len(letters)  # where the names of the stages are
+    said = " and ".join(emphasise) or "the axes"
+    figure, axis = canvas(
+        0.75 + wide * len(stages), low + 2.15, f"What becomes of {said}, from stage to stage"
+    )
+    largest = max(max(sizes.get("H", 0), sizes.get("W", 0)) for sizes in stages.values())
+    for number, letter in enumerate(letters):
+        y, fill = low - 0.08 - row * (number + 1), AXES[letter] if letter in meant else "0.45"
+        box(axis, 0.2, y, 0.28, 0.27, fill=fill)
+        axis.text(
+            *(0.34, y + 0.135, letter), ha="center", va="center", color="white", fontweight="bold"
+        )
+    for number, (name, sizes) in enumerate(stages.items()):
+        middle = 0.75 + wide * (number + 0.5)
+        _frames(axis, middle, low + 0.32, sizes, largest, AXES["T"] if "T" in emphasise else PALE)
+        axis.text(middle, low + 0.08, name, ha="center", va="center", color=INK, fontsize=11)
+        for place, letter in enumerate(letters):
+            axis.text(
+                *(middle, low + 0.055 - row * (place + 1), str(sizes.get(letter, "gone"))),
+                ha="center",
+                va="center",
+                color=AXES[letter] if letter in meant else "0.45",
+                fontweight="bold" if letter in meant else "normal",
+                fontsize=12,
+            )
+    return figure
+
+
+def _frames(
+    axis: Axes, middle: float, y: float, sizes: Mapping[str, int], largest: int, fill: str
+) -> None:
+    """A card for each step of time, one behind the other; a bar of numbers where none is left."""
+    if not {"T", "H", "W"} <= set(sizes):
+        box(axis, middle - 0.04, y, 0.08, 1.0, fill="white")
+        return
+    # The square root, so that the last stages can still be seen.
+    tall, across = (0.8 * (sizes[letter] / largest) ** 0.5 for letter in "HW")
+    left = middle - (across + 0.035 * (sizes["T"] - 1)) / 2
+    edge = INK if fill == PALE else "white"
+    for t in reversed(range(sizes["T"])):
+        corner = left + 0.035 * t, y + 0.035 * t
+        axis.add_patch(Rectangle(corner, across, tall, facecolor=fill, edgecolor=edge, lw=0.8))
