@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 from sharing import LONGEST, group, slow
 
-import r3d_helpers  # noqa: F401 (before any test imports torchvision, which it may have to repair)
+# Processes that run tests side by side share the cores, and so do the kernels that they start.
+# torch asks once, when it is imported: two threads each would wait for one another.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
+
+import r3d_helpers  # noqa: F401 (before a test imports torchvision, which it may repair)
 
 collect_ignore = ["bare.py"]  # a program, which a test starts
 
@@ -18,10 +23,6 @@ PLACES = (  # of the usual installers on macOS and Windows, which put nothing on
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
-
-# Processes that run tests side by side share the cores, and so do the kernels that they start.
-if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
 
 
 def pytest_collection_modifyitems(items):

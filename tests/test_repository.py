@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sharing
+import torch
 
 from r3d_helpers import _moved
 from tools.lessons import lessons
@@ -211,6 +213,12 @@ def test_conda_installs_through_the_same_two_files():
     assert "-c constraints.txt" in text
     assert "-e .[test]" in text
     assert "==" not in text
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER_COUNT" not in os.environ, reason="one process has it all")
+def test_processes_side_by_side_share_the_cores():
+    """Without it: two processes of two threads each take four times as long, and nobody knows."""
+    assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
 
 
 def test_the_longest_tests_begin_and_lessons_follow_what_they_load():
