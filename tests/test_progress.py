@@ -25,6 +25,7 @@ SEVEN = Exercise("00_one", "seven", "1 · Seven", 1, 5)
 def small_course(monkeypatch):
     monkeypatch.setattr(course, "GUESSES", (AXES, FRAMES))
     monkeypatch.setattr(course, "EXERCISES", (SEVEN,))
+    monkeypatch.setattr(course, "HUNTS", ())
     monkeypatch.setattr(progress, "_OF_THIS_KERNEL", progress.Progress())
 
 

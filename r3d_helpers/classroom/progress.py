@@ -53,11 +53,33 @@ class Tried:
 
 
 @dataclass
+class Hunted:
+    """Work on a hunt.
+
+    Attributes:
+        seed: the learner's number, which chose the program.
+        of: how many bugs the program has.
+        tries: programs that were checked, up to the one in which all were found.
+        found: the most bugs that were gone in one of them.
+        alone: the same before the first hint; the number that is compared.
+        hints: hints and solutions that were looked at.
+    """
+
+    seed: int
+    of: int
+    tries: int = 0
+    found: int = 0
+    alone: int = 0
+    hints: int = 0
+
+
+@dataclass
 class Progress:
-    """Guesses and exercises by name."""
+    """Guesses, exercises and hunts by name."""
 
     guesses: dict[str, Guessed] = field(default_factory=dict)
     exercises: dict[str, Tried] = field(default_factory=dict)
+    hunts: dict[str, Hunted] = field(default_factory=dict)
 
 
 _OF_THIS_KERNEL = Progress()
@@ -87,6 +109,8 @@ def read(path: Path) -> Progress:
         return Progress(
             {name: Guessed(**kept) for name, kept in content["guesses"].items()},
             {name: Tried(**kept) for name, kept in content["exercises"].items()},
+            # a file from before there were hunts has none
+            {name: Hunted(**kept) for name, kept in content.get("hunts", {}).items()},
         )
     except FileNotFoundError:
         return Progress()
@@ -127,7 +151,9 @@ def change() -> Iterator[Progress]:
 
 
 def table(record: Progress, *lessons: str) -> str:
-    """What a learner did, a line for each guess and each exercise.
+    """What a learner did, a line for each guess, each exercise and each hunt.
+
+    Both hunts that are compared, before and after, belong to lesson 05.
 
     Args:
         record: of the learner.
@@ -140,8 +166,12 @@ def table(record: Progress, *lessons: str) -> str:
     for exercise in course.EXERCISES:
         said = exercise_in_words(record.exercises.get(exercise.name))
         lines.append((exercise.lesson[:2], "exercise", exercise.title, said))
+    for hunt in course.HUNTS if not lessons or "05" in lessons else ():
+        said = hunt_in_words(record.hunts.get(hunt.name))
+        lines.append((hunt.lesson[:2], "hunt", hunt.title, said))
     lines = sorted(
-        (line for line in lines if not lessons or line[0] in lessons), key=lambda line: line[0]
+        (line for line in lines if not lessons or line[0] in lessons or line[1] == "hunt"),
+        key=lambda line: line[0],
     )
     wide = max((len(what) for _, _, what, _ in lines), default=0)
     return "\n".join(f"{n}  {kind:<9} {what:<{wide}}  {said}" for n, kind, what, said in lines)
@@ -169,6 +199,14 @@ def exercise_in_words(kept: Tried | None) -> str:
     if not kept.solved:
         return f"tried {kept.tries} times" if kept.tries != 1 else "tried once"
     return "solved, with the solution in sight" if kept.looked else f"solved at try {kept.tries}"
+
+
+def hunt_in_words(kept: Hunted | None) -> str:
+    """How a hunt stands."""
+    if kept is None:
+        return "not begun"
+    alone = f", {kept.alone} before the first hint" if kept.hints else ""
+    return f"{kept.found} of {kept.of} found{alone}"
 
 
 def _aside(folder: Path) -> Path:

@@ -29,7 +29,13 @@ def of(folder: Path) -> str:
             damaged.append(f"left out: {error}")
     if not records:
         raise EmptyError("\n".join([f"{folder}: no learner's .json file can be read", *damaged]))
-    parts = [learners(records), guesses(records), exercises(records), "\n".join(damaged)]
+    parts = [
+        learners(records),
+        guesses(records),
+        exercises(records),
+        hunts(records),
+        "\n".join(damaged),
+    ]
     return "\n\n".join(filter(None, parts))
 
 
@@ -86,3 +92,24 @@ def exercises(records: Mapping[str, Progress]) -> str:
 def _is_right(guess: course.Guess, record: Progress) -> bool:
     kept = record.guesses.get(guess.name)
     return kept is not None and kept.option == guess.right
+
+
+def hunts(records: Mapping[str, Progress]) -> str:
+    """The hunts before and after the lessons, of those who did both."""
+    lines, changes = [], []
+    for name, record in records.items():
+        before, after = (record.hunts.get(hunt) for hunt in ("before", "after"))
+        if before and after and before.tries and after.tries:
+            lines.append(f"{name}: {_alone(before)} before, {_alone(after)} after")
+            changes.append(after.alone - before.alone)
+    if not lines:
+        return ""
+    more, same = sum(c > 0 for c in changes), changes.count(0)
+    mean = sum(changes) / len(changes)
+    said = f"{len(changes)} did both: {more} found more after, {same} as many, "
+    said += f"{len(changes) - more - same} fewer; {mean:+.1f} on average"
+    return "\n".join(["bugs found in the hunts, without a hint", *lines, said])
+
+
+def _alone(kept: progress.Hunted) -> str:
+    return f"{kept.alone} of {kept.of}"

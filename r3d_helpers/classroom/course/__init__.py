@@ -2,13 +2,14 @@
 
 from typing import TypeVar
 
-from . import meet_the_clip
-from .parts import Exercise, Guess
+from . import bug_hunt, meet_the_clip
+from .parts import Exercise, Guess, Hunt
 
-__all__ = ["EXERCISES", "GUESSES", "Exercise", "Guess", "exercise", "guess"]
+__all__ = ["EXERCISES", "GUESSES", "HUNTS", "Exercise", "Guess", "Hunt", "exercise", "guess"]
 
 Part = TypeVar("Part", Guess, Exercise)
 
+HUNTS: tuple[Hunt, ...] = bug_hunt.HUNTS
 GUESSES: tuple[Guess, ...] = (*meet_the_clip.GUESSES,)
 EXERCISES: tuple[Exercise, ...] = (
     *meet_the_clip.EXERCISES,

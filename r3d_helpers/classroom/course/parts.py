@@ -55,3 +55,8 @@ class Exercise:
     def line(self) -> str:
         """What is written below the heading."""
         return f"*Difficulty {self.difficulty} of 3 · {self.minutes} minutes*"
+
+
+@dataclass(frozen=True)
+class Hunt(Exercise):
+    """A program in which bugs have to be found; ``name`` is that of the hunt."""

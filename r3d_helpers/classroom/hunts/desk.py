@@ -1,0 +1,193 @@
+"""What a learner sees of a hunt: the program, what the check says, hints, the solution."""
+
+import html
+from functools import cache
+
+import ipywidgets
+from IPython import get_ipython
+from IPython.display import display
+
+from .. import progress
+from .judge import Verdict, judge
+from .parts import Bug, Case, deal
+from .programs import HUNTS
+
+STEPS = 3  # hints for each bug
+_LEVELS: dict[tuple[str, int, int], int] = {}  # hints given, by name, seed and bug
+_FOUND: dict[tuple[str, int], tuple[bool, ...]] = {}  # what the last check said
+
+
+@cache
+def case(name: str, seed: int = 0) -> Case:
+    """The program that a learner with this number gets.
+
+    Raises:
+        ValueError: there is no such hunt, or the number is none.
+    """
+    if name not in HUNTS:
+        raise ValueError(f"there is no hunt {name!r}; there are {', '.join(HUNTS)}")
+    if not isinstance(seed, int):
+        raise ValueError(f"the seed is your number, such as 7; got {seed!r}")
+    return deal(HUNTS[name], seed)
+
+
+class Program:
+    """A program as it was handed out, to read."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text.rstrip()
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        program = f"<pre>{html.escape(self.text)}</pre>"
+        if progress.home() is None:
+            return program
+        return f"<details><summary>The program as you got it</summary>{program}</details>"
+
+
+def start(name: str, seed: int = 0, *, again: bool = False) -> None:
+    """Hand out a program: in JupyterLab in a new cell below, ready to be changed.
+
+    Args:
+        name: of the hunt.
+        seed: the learner's number; another number gives other names, sizes and bugs.
+        again: hand it out once more, although it has been.
+
+    Raises:
+        ValueError: there is no such hunt, or the number is none.
+    """
+    given = case(name, seed)
+    new = again
+    with progress.change() as record:
+        kept = record.hunts.get(name)
+        if kept is None or kept.seed != seed:
+            record.hunts[name] = progress.Hunted(seed, len(given.bugs))
+            new = True
+    print(judge(given, given.text))
+    display(Program(given.text))
+    if progress.home() is None:
+        return
+    if new and (shell := get_ipython()):
+        shell.set_next_input(f"%%hunt {name} {seed}\n{given.text}")
+        print("The new cell below is your copy. Change it, and run it to check.")
+    else:
+        more = f"seed={seed}, " if seed else ""
+        print(f'Your copy is in a cell below. For a fresh one: hunts.start("{name}", '
+              f"{more}again=True)")  # fmt: skip
+
+
+def check(text: str, name: str = "", seed: int | str = 0) -> None:
+    """Say how many bugs of a program are gone, and count the try."""
+    try:
+        given = case(name, int(seed))
+    except ValueError as error:
+        print(f"The first line has to be %%hunt, a name and your number: {error}")
+        return
+    verdict = judge(given, text)
+    print(verdict)
+    _FOUND[name, given.seed] = verdict.found
+    if verdict.untouched:
+        return
+    try:
+        _count(given, verdict)
+    except OSError as error:
+        print(f"Your progress could not be kept: {error}")
+    if progress.home() and not verdict.right:
+        display(Help(given))
+
+
+def _count(given: Case, verdict: Verdict) -> None:
+    with progress.change() as record:
+        kept = record.hunts.get(given.hunt.name)
+        if kept is None or kept.seed != given.seed:
+            kept = progress.Hunted(given.seed, len(given.bugs))
+            record.hunts[given.hunt.name] = kept
+        # what is repaired by breaking something else does not count as all
+        found = sum(verdict.found) - (all(verdict.found) and not verdict.right)
+        kept.tries += kept.found < kept.of
+        kept.found = max(kept.found, found)
+        if not kept.hints:
+            kept.alone = kept.found
+
+
+class Help(ipywidgets.VBox):
+    """Two buttons: a hint, and the solution.
+
+    Attributes:
+        hint, solution: the buttons.
+        text: what they show.
+    """
+
+    def __init__(self, given: Case) -> None:
+        self.given = given
+        self.hint = ipywidgets.Button(description="Show a hint")
+        self.solution = ipywidgets.Button(description="Show the solution")
+        self.text = ipywidgets.HTML()
+        self.hint.on_click(lambda _: self._say(_next_hint(given)))
+        self.solution.on_click(lambda _: self._say(_solved(given)))
+        about = ipywidgets.HTML("What you find after the first hint is counted apart.")
+        buttons = ipywidgets.HBox([self.hint, self.solution], layout={"flex_flow": "row wrap"})
+        super().__init__([buttons, about, self.text])
+
+    def _say(self, markdown: str) -> None:
+        from nbconvert.filters import markdown2html  # slow to import, and seldom needed
+
+        self.text.value = f'<div role="status">{markdown2html(markdown)}</div>'
+
+
+def hint(name: str, seed: int = 0) -> None:
+    """Print the next hint, for frontends without buttons."""
+    print(_next_hint(case(name, seed)))
+
+
+def solution(name: str, seed: int = 0) -> None:
+    """Print what was wrong, and how it should be."""
+    print(_solved(case(name, seed)))
+
+
+def _next_hint(given: Case) -> str:
+    key = given.hunt.name, given.seed
+    found = _FOUND.get(key, (False,) * len(given.bugs))
+    if all(found):
+        return "All are found. If the check still complains, undo your last change."
+    number = found.index(False)
+    step = _LEVELS[*key, number] = min(STEPS, _LEVELS.get((*key, number), 0) + 1)
+    _helped(given)
+    return f"**Hint {step} of {STEPS}** to one that is left: {steps(given.bugs[number])[step - 1]}"
+
+
+def _solved(given: Case) -> str:
+    _helped(given)
+    return answer(given)
+
+
+def _helped(given: Case) -> None:
+    with progress.change() as record:
+        kept = record.hunts.setdefault(
+            given.hunt.name, progress.Hunted(given.seed, len(given.bugs))
+        )
+        kept.hints += 1
+
+
+def steps(bug: Bug) -> tuple[str, str, str]:
+    """The hints to one bug as Markdown: what to ask, where to look, what to write."""
+    return bug.look, f"Look at {bug.where}.", change(bug)
+
+
+def change(bug: Bug) -> str:
+    """What to write in place of what, as Markdown."""
+    places = [
+        f"Write\n\n{_code(sound)}\n\nin place of\n\n{_code(broken)}" for sound, broken in bug.places
+    ]
+    return "\n\n".join(places)
+
+
+def answer(given: Case) -> str:
+    """The solution as Markdown."""
+    return "\n\n".join(f"**{i}.** {bug.why} {change(bug)}" for i, bug in enumerate(given.bugs, 1))
+
+
+def _code(text: str) -> str:
+    return f"```python\n{text.strip(chr(10))}\n```"
