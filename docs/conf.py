@@ -9,6 +9,7 @@ import nbformat
 from sphinx.application import Sphinx
 
 import r3d_helpers
+from r3d_helpers.classroom.sure import SureExplorer
 from tools import book
 
 project = "Three bugs in an emotion recogniser"
@@ -58,6 +59,7 @@ notebooks/*
 :caption: To look things up
 
 docs/learn/symptoms
+docs/learn/how-sure
 docs/learn/guards
 docs/learn/cheat-sheet
 docs/reference/api
@@ -104,6 +106,9 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
         if docname.startswith("notebooks/"):
             path = Path(app.config.lessons, path.name)
         source[0] = nbformat.writes(book.readable(nbformat.read(path, as_version=4)))
+    elif docname == "docs/learn/how-sure":  # a code host has no scripts
+        explorer = f"<figure>\n{SureExplorer().page()}\n</figure>"
+        source[0] = source[0].replace("<!-- explorer -->", f"```{{raw}} html\n{explorer}\n```")
     elif docname == "docs/teach/instructor":  # the book alone has the slides
         source[0] = re.sub(r"`(slides/\w+\.html)`", r'<a href="../../\1">\1</a>', source[0])
 

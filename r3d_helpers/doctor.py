@@ -22,7 +22,7 @@ from . import _torchvision
 PACKAGES = ("accelerate", "av", "numpy", "safetensors", "torchmetrics", "tqdm")
 EXTRAS = {  # what the lessons need besides; without them, each is a choice
     "apply": ("captum", "matplotlib", "onnxruntime", "onnxscript"),
-    "studies": ("filelock", "optuna"),
+    "studies": ("filelock", "optuna", "scipy"),
     "lessons": ("einops", "ipywidgets", "jupyterlab"),
 }
 FREE_GB = 3.0  # a run's checkpoints take about 1 GB, and their successors are written beside them

@@ -16,6 +16,7 @@ from tools import book, notebooks
 CHAPTERS = (
     "README",
     "docs/learn/symptoms",
+    "docs/learn/how-sure",
     "docs/learn/cheat-sheet",
     "docs/reference/api",
     "docs/teach/instructor",
@@ -242,6 +243,15 @@ def test_an_explorer_answers_without_a_kernel(open_page):
     assert (text.inner_text(), canvas.evaluate(pixels)) == (words, picture)
     explorer.get_by_role("combobox", name="sampler").select_option("dense")
     assert f"kept: {[*range(16)]}" in text.inner_text()
+    assert page.complaints == []
+
+
+def test_the_page_on_certainty_has_something_to_move(open_page):
+    page = open_page("docs/learn/how-sure")
+    page.wait_for_function("document.querySelector('.r3d-explorer p')?.textContent")
+    page.get_by_role("slider", name="splits").press("End")
+    said = page.locator(".r3d-explorer").get_by_role("status").inner_text()
+    assert re.match(r"plain t: sure 46%.*\ncorrected: sure 4%", said)
     assert page.complaints == []
 
 

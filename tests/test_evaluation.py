@@ -146,11 +146,14 @@ def test_one_subject_gives_no_interval():
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"level": level}, f"got {level!r}, 2000") for level in (0, 1, -0.5, 1.5, float("nan"))]
-    + [({"draws": draws}, f"got 0.95, {draws}") for draws in (0, -1)],
+    [
+        ({"level": level}, rf"level .* \(0, 1\), got {level!r}")
+        for level in (0, 1, -0.5, 1.5, float("nan"))
+    ]
+    + [({"draws": draws}, f"draws .* 1 or more, got {draws}") for draws in (0, -1)],
 )
 def test_a_level_or_number_of_draws_out_of_range_is_named(options, named):
-    with pytest.raises(ValueError, match=rf"level must lie in \(0, 1\), draws be .*{named}"):
+    with pytest.raises(ValueError, match=named):
         evaluation.interval(*crowd(), **options)
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from torch import nn
 
 from r3d_helpers import sampler
 from r3d_helpers import video as videos
+from r3d_helpers.classroom.sure import SureExplorer
 from r3d_helpers.classroom.widgets import (
     AxesExplorer,
     FramePicker,
@@ -158,3 +160,18 @@ def test_video_asker_names_a_file_that_is_no_video(tmp_path):
     asker.show("../odd/me.mp4", b"abc")
     assert asker.text.value == "me.mp4: cannot be opened; the file is damaged or not a video"
     assert pixels(asker).shape == (1, 1, 3)
+
+
+def test_the_page_says_what_its_explorer_says():
+    """Without it: the page states how often a plain interval is wrong, and the explorer another."""
+    page = Path(__file__).parent.with_name("docs") / "learn/how-sure.md"
+    page = page.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (\d+) % \| (\d+) % \|$", page, re.MULTILINE)
+    assert len(rows) == 3
+    explorer = SureExplorer()
+    for row in rows:
+        splits, *shares = map(int, row)
+        explorer.truth.value, explorer.splits.value = 0.0, splits
+        assert list(map(int, re.findall(r"sure (\d+)%", explorer.text.value))) == shares
+    explorer.truth.value = 0.1
+    assert re.findall(r": sure 100%", explorer.text.value)  # so large a difference is seen

@@ -121,11 +121,30 @@ def interval(
 
     Source: cluster bootstrap (Field and Welsh 2007).
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie in (0, 1), got {level!r}")
+    edges = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.double)
+    drawn = resampled(predicted, targets, subjects, draws=draws, seed=seed)
+    low_high = [tuple(values.quantile(edges).tolist()) for values in drawn]
+    return low_high[0], low_high[1]
+
+
+def resampled(
+    predicted: Tensor, targets: Tensor, subjects: Sequence[str], *, draws: int, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """UAR and WAR, ``[draws]`` float64 each, of people drawn with replacement.
+
+    The same subjects and seed give the same people in each draw, whatever was predicted: the
+    difference between two models can be taken draw by draw.
+
+    Raises:
+        ValueError: fewer than two subjects, or ``draws`` below 1.
+    """
     names = sorted(set(subjects))
     if len(names) < 2:
         raise ValueError(f"an interval over people needs 2 subjects or more, got {names}")
-    if not 0 < level < 1 or draws < 1:
-        raise ValueError(f"level must lie in (0, 1), draws be 1 or more, got {level!r}, {draws!r}")
+    if draws < 1:
+        raise ValueError(f"draws must be 1 or more, got {draws!r}")
     num_classes = int(max(predicted.max(), targets.max())) + 1
     who = one_hot(torch.tensor([names.index(subject) for subject in subjects])).double()  # [N, S]
     of = one_hot(targets, num_classes).double()
@@ -135,11 +154,7 @@ def interval(
     times = torch.zeros(draws, len(names)).double()  # how often a draw has each person
     times.scatter_add_(1, drawn, torch.ones_like(times))
     clips, hits = times @ (who.T @ of), times @ (who.T @ right)  # [draws, K]
-    uar = (hits / clips).nanmean(1)
-    war = hits.sum(1) / clips.sum(1)
-    edges = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.double)
-    low_high = [tuple(values.quantile(edges).tolist()) for values in (uar, war)]
-    return low_high[0], low_high[1]
+    return (hits / clips).nanmean(1), hits.sum(1) / clips.sum(1)
 
 
 def views(num_views: int) -> list[Callable[[int, int], list[int]]]:

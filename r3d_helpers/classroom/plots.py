@@ -9,12 +9,14 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from ..apply.plots import film_strip, heat, timeline
+from ..studies.compare import Comparison
 
 __all__ = [
     "bars",
     "confusion",
     "curves",
     "dead_weights",
+    "differences",
     "film_strip",
     "front",
     "gates",
@@ -162,6 +164,27 @@ def spread(values: Mapping[str, Sequence[float]], *, chance: float, title: str) 
     axis.margins(x=0.3 if len(names) < 4 else 0.1)
     axis.set(ylabel="UAR on people not trained on", ylim=(0, None), title=title)
     axis.legend(loc="lower right")
+    return figure
+
+
+def differences(comparisons: Mapping[str, Comparison], *, title: str, unit: str = "UAR") -> Figure:
+    """Draw differences with their intervals and verdicts, one below the other; pairs are dots.
+
+    A comma in a name breaks the line.
+    """
+    figure, axis = plt.subplots(figsize=(9, 0.5 * len(comparisons) + 1.1), layout="constrained")
+    for row, found in enumerate(comparisons.values()):
+        colour = {"sure": "0", "likely": "0.3", "cannot tell": "0.45"}[found.verdict]
+        axis.hlines(row, found.low, found.high, color=colour, linewidth=2)
+        axis.plot(found.pairs, [row] * len(found.pairs), "o", color="0.45", markersize=4, alpha=0.7)
+        axis.plot(found.mean, row, "|", color=colour, markersize=16, markeredgewidth=2.5)
+        place = {"xycoords": ("axes fraction", "data"), "va": "center", "color": colour}
+        axis.annotate(found.verdict, (1.02, row), **place, annotation_clip=False)
+    names = [name.replace(", ", "\n") for name in comparisons]
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.axvline(0, color="0", linewidth=0.8)
+    axis.set(xlabel=f"difference in {unit}, with its 95 % interval; dots are pairs", title=title)
     return figure
 
 

@@ -60,7 +60,7 @@ def page(
 
 def _values(control: ipywidgets.ValueWidget) -> Iterator:
     """What a control can be set to."""
-    if isinstance(control, ipywidgets.Dropdown):
+    if isinstance(control, ipywidgets.Dropdown | ipywidgets.SelectionSlider):
         yield from control.options
         return
     steps = round((control.max - control.min) / control.step)

@@ -5,3 +5,4 @@ from .._extras import needed
 with needed("studies"):  # said here once, for all files
     import filelock  # noqa: F401
     import optuna  # noqa: F401
+    import scipy  # noqa: F401
