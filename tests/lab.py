@@ -39,7 +39,8 @@ PANEL = "window.jupyterapp?.shell.currentWidget"
 IDLE = f"{PANEL}?.sessionContext?.session?.kernel?.status === 'idle'"
 # All cells have run, or one has failed that must not, or JupyterLab asks something.
 ENDED = f"""() => {{
-    const cells = {PANEL}.context.model.toJSON().cells.filter(cell => cell.cell_type === 'code');
+    const cells = {PANEL}.context.model.toJSON().cells.filter(
+        cell => cell.cell_type === 'code' && ![].concat(cell.source).join('').startsWith('%%hunt'));
     const failed = cell => cell.outputs.some(output => output.output_type === 'error');
     const mayFail = cell => cell.metadata.tags?.includes('raises-exception');
     return document.querySelector('.jp-Dialog') || ({IDLE} && (
@@ -49,7 +50,9 @@ ENDED = f"""() => {{
 
 
 def code_cells(notebook):
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    """All but the copies that a hunt hands out: they come after Run All has begun."""
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return [cell for cell in code if not "".join(cell["source"]).startswith("%%hunt")]
 
 
 @contextmanager

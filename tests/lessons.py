@@ -24,6 +24,7 @@ BUG_LESSONS = named("bug")
 WITH_EXERCISES = named("bug", "review")
 EXPERIMENTS = named("experiment")
 PRACTICE = named("practice")
+HUNTS = named("hunt")
 
 
 def load(name):

@@ -5,8 +5,11 @@ import json
 import re
 from string import Template
 
+import lessons
 import pytest
 
+from r3d_helpers import guards
+from r3d_helpers.classroom import __main__ as commands
 from r3d_helpers.classroom import course, hunts, progress, survey
 from r3d_helpers.classroom.hunts import desk
 from r3d_helpers.classroom.hunts.judge import complaints, judge
@@ -320,3 +323,38 @@ def test_a_class_is_compared_with_itself(tmp_path):
 def test_a_record_from_before_there_were_hunts_is_read(mine):
     (mine / progress.FILE).write_text('{"guesses": {}, "exercises": {}}')
     assert progress.load() == progress.Progress()
+
+
+@pytest.mark.parametrize("name", lessons.HUNTS)
+def test_the_hunts_of_a_lesson_are_those_of_the_course(name):
+    """Without it: the table counts what nobody can do, or a solution is of an older program."""
+    cells, found = lessons.load(name).cells, []
+    for number, cell in enumerate(cells):
+        if call := re.search(r'^hunts\.start\("(\w+)"', cell.source, re.MULTILINE):
+            (task,) = [hunt for hunt in course.HUNTS if hunt.name == call[1]]
+            above = cells[number - 1].source
+            assert f"### {task.title}\n\n{task.line}\n\n" in above
+            assert cells[number + 1].source == hunts.folded(hunts.case(call[1]))
+            assert cells[number + 1].metadata.tags == ["solution"]
+            found.append(task)
+    assert found == [hunt for hunt in course.HUNTS if hunt.lesson == name]
+
+
+def test_a_program_can_be_asked_in_the_version_that_was_checked_last(mine, monkeypatch):
+    """Without it: a learner repairs, asks the guard again, and it speaks of the old program."""
+    monkeypatch.setattr(desk, "_TEXTS", {})
+    case = desk.case("signs", 0)
+    assert hunts.program("signs").pick(30, 8)[-1] == 7
+    hunts.check(case.sound, "signs")
+    program = hunts.program("signs")
+    assert program.pick(30, 8)[-1] == 28
+    assert guards.check(program.model, program.video).ok
+    with pytest.raises(AttributeError, match="'Sequential' object has no attribute"):
+        hunts.program("team")
+
+
+def test_an_instructor_sees_what_is_wrong_in_a_program(capsys):
+    assert commands.main(["hunt", "gait", "3"]) == 0
+    assert desk.case("gait", 3).bugs[0].why in capsys.readouterr().out
+    assert commands.main(["hunt", "gate"]) == 1
+    assert "there is no hunt 'gate'" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from tools.lessons import lessons
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "r3d_helpers"
 
-UNEXPLAINED = ("start", "training")  # lessons that no symptom leads to
+UNEXPLAINED = ("start", "training", "hunt")  # lessons that no symptom leads to
 DRAWING = {"r3d_helpers/classroom/actors.py"}
 
 

@@ -6,15 +6,21 @@ import itertools
 import re
 import sys
 
-from r3d_helpers.classroom import checks
+import nbformat
 
-from .notebooks import ROOT
+from r3d_helpers.classroom import checks, course, hunts
+from r3d_helpers.classroom.hunts.parts import FAMILIES
+from r3d_helpers.classroom.hunts.programs import HUNTS
+
+from .copies import SOLUTION
+from .notebooks import NOTEBOOKS, ROOT
 
 sys.path.append(str(ROOT / "tests"))
 import lessons
 from test_checks import CASES, told
 
 PAGE = ROOT / "docs" / "teach" / "answers.md"
+STARTS = re.compile(r'^hunts\.start\("(\w+)"', re.MULTILINE)
 INTRODUCTION = """\
 # Answers, and what to ask
 
@@ -32,12 +38,17 @@ page; a test fails when it is out of date. What to do around the exercises, the
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION]
-    kinds = (lessons.START, lessons.WITH_EXERCISES, lessons.EXPERIMENTS, lessons.PRACTICE)
-    for name in itertools.chain(*kinds):
+    kinds = (
+        *(lessons.START, lessons.WITH_EXERCISES, lessons.EXPERIMENTS, lessons.PRACTICE),
+        lessons.HUNTS,
+    )
+    for name in sorted(itertools.chain(*kinds)):
         cells = lessons.load(name).cells
         title = cells[0].source.splitlines()[0].removeprefix("# ")
         parts.append(f"## {title}\n\n[The lesson](../../notebooks/{name}.ipynb)\n")
         for index, cell in enumerate(cells):
+            if found := STARTS.search(cell.source):
+                parts.append(hunt(found[1]))
             last = cell.source.rstrip().rpartition("\n")[2]
             if cell.cell_type != "code" or not (found := re.match(r"checks\.(\w+)\(", last)):
                 continue
@@ -61,6 +72,32 @@ def exercise(name: str, task: str) -> str:
     return "\n".join(
         [f"{asked}\n", "| not yet: | what they did, what to ask |", "|---|---|", *rows, ""]
     )
+
+
+def hunt(name: str) -> str:
+    """Everything that may be wrong in a program, and what to ask."""
+    (title,) = [task.title for task in course.HUNTS if task.name == name]
+    made = HUNTS[name]
+    rows = [
+        f"| {FAMILIES[bug.family]} | {cell(bug.why)} | {cell(bug.look)} |"
+        for piece in made.pieces
+        for bug in piece.bugs
+    ]
+    command = f"python -m r3d_helpers.classroom hunt {name} NUMBER"
+    head = f"{made.count} of these, whichever the learner's number chose; `{command}` tells which."
+    table = ["| family | what is wrong | what to ask |", "|---|---|---|", *rows, ""]
+    return "\n".join([f"### {title}\n", f"{head}\n", *table])
+
+
+def write_solutions() -> None:
+    """Put hints and solutions, as number 0 has them, below the hunts of the lessons."""
+    for name in lessons.HUNTS:
+        path = NOTEBOOKS / f"{name}.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        for above, below in itertools.pairwise(notebook.cells):
+            if SOLUTION in below.metadata.get("tags", ()):
+                below.source = hunts.folded(hunts.case(STARTS.search(above.source)[1]))
+        nbformat.write(notebook, path)
 
 
 def quiz(name: str, task: str) -> str:
@@ -90,4 +127,5 @@ def cell(text: str) -> str:
 
 
 if __name__ == "__main__":
+    write_solutions()
     PAGE.write_text(page(), encoding="utf-8", newline="\n")

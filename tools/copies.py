@@ -26,7 +26,7 @@ from r3d_helpers.files import replacing
 
 SOLUTION = "solution"  # the tag of a cell that learners see when they ask for it
 MADE = "copies.json"  # in `HIDDEN`: by name of the file, the version it was made from
-_CHECK = re.compile(r"^checks\.(\w+)\(", re.MULTILINE)
+_CHECK = re.compile(r"^(?:checks\.|hunts\.start\(\")(\w+)", re.MULTILINE)
 _FOLD = re.compile(r"<details>\s*<summary>.*?</summary>\s*(.*?)\s*</details>", re.DOTALL)
 
 

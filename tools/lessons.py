@@ -15,7 +15,7 @@ from .notebooks import NOTEBOOKS, ROOT
 from .timetable import timings
 
 README = ROOT / "README.md"
-KINDS = ("start", "bug", "training", "review", "experiment", "practice")
+KINDS = ("start", "bug", "training", "review", "experiment", "practice", "hunt")
 BEGIN = "<!-- lessons: made by `python -m tools.lessons` from the metadata of the notebooks -->"
 END = "<!-- end: lessons -->"
 
@@ -74,7 +74,7 @@ def read(path: Path) -> Lesson:
 
 def lessons(*kinds: str) -> list[Lesson]:
     """All lessons in order, or those of some kinds."""
-    found = sorted(map(read, NOTEBOOKS.glob("*.ipynb")), key=lambda lesson: lesson.order)
+    found = sorted(map(read, NOTEBOOKS.glob("*.ipynb")), key=lambda lesson: lesson.name)
     return [lesson for lesson in found if not kinds or lesson.kind in kinds]
 
 

@@ -1,14 +1,15 @@
-"""``python -m r3d_helpers.classroom progress | class``: what a learner did, and what a class did.
+"""``python -m r3d_helpers.classroom progress | class | hunt``: what was done, and what is wrong.
 
 ``progress [FILE]`` shows a learner's own table. ``class FOLDER`` makes a table of a folder of such
-files, one for each learner, with what was most often guessed wrong.
+files, one for each learner, with what was most often guessed wrong. ``hunt NAME NUMBER``
+shows what is wrong in the program of the learner with that number.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from . import progress, survey
+from . import hunts, progress, survey
 
 PLACES = (".", "playground", "notebooks")  # where a learner's file may be, seen from here
 
@@ -23,16 +24,21 @@ def main(argv: list[str] | None = None) -> int:
     )
     ours = commands.add_parser("class", help="a table of a folder of such files")
     ours.add_argument("folder", type=Path, help="with a file.json for each learner")
+    hunt = commands.add_parser("hunt", help="what is wrong in somebody's program")
+    hunt.add_argument("name", help="of the hunt, such as gait")
+    hunt.add_argument("seed", nargs="?", type=int, default=0, help="the learner's number")
     args = parser.parse_args(argv)
     try:
         if args.command == "class":
             print(survey.of(args.folder))
+        elif args.command == "hunt":
+            print(hunts.answer(hunts.case(args.name, args.seed)))
         else:
             path = args.file or _found()
             if not path.exists():
                 raise progress.DamagedError(f"{path}: there is no such file")
             print(progress.table(progress.read(path)))
-    except (progress.DamagedError, survey.EmptyError) as error:
+    except (progress.DamagedError, survey.EmptyError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -153,11 +153,10 @@ def change() -> Iterator[Progress]:
 def table(record: Progress, *lessons: str) -> str:
     """What a learner did, a line for each guess, each exercise and each hunt.
 
-    Both hunts that are compared, before and after, belong to lesson 05.
-
     Args:
         record: of the learner.
-        lessons: the numbers of those to show, such as ``"00"``; all without any.
+        lessons: the numbers of those to show, such as ``"00"``; all without any. ``"05"`` has all
+            hunts, also the one before; a hunt's name shows that one.
     """
     lines = []
     for guess in course.GUESSES:
@@ -166,7 +165,9 @@ def table(record: Progress, *lessons: str) -> str:
     for exercise in course.EXERCISES:
         said = exercise_in_words(record.exercises.get(exercise.name))
         lines.append((exercise.lesson[:2], "exercise", exercise.title, said))
-    for hunt in course.HUNTS if not lessons or "05" in lessons else ():
+    for hunt in course.HUNTS:
+        if lessons and "05" not in lessons and hunt.name not in lessons:
+            continue
         said = hunt_in_words(record.hunts.get(hunt.name))
         lines.append((hunt.lesson[:2], "hunt", hunt.title, said))
     lines = sorted(

@@ -175,3 +175,25 @@ def _frames(
     for t in reversed(range(sizes["T"])):
         corner = left + 0.035 * t, y + 0.035 * t
         axis.add_patch(Rectangle(corner, across, tall, facecolor=fill, edgecolor=edge, lw=0.8))
+
+
+def loop() -> Figure:
+    """How a bug is found that nobody has announced: symptom, localise, repair, guard, and again."""
+    steps = {
+        "Symptom": "what is odd?\nask something with\na known answer",
+        "Localise": "where does it begin?\nprint shapes, stage\nby stage",
+        "Repair": "change one thing",
+        "Guard": "ask everything again:\nis it gone? is anything\nelse broken?",
+    }
+    figure, axis = canvas(9, 2.6, "The loop")
+    for number, (name, said) in enumerate(steps.items()):
+        x = 0.15 + 2.25 * number
+        box(axis, x, 0.9, 1.9, 1.2, fill=PALE)
+        axis.text(x + 0.95, 1.9, name, ha="center", va="center", color=INK, fontweight="bold")
+        axis.text(x + 0.95, 1.36, said, ha="center", va="center", color=INK, fontsize=9)
+        if number:
+            flow(axis, (x - 0.35, 1.5), (x, 1.5))
+    axis.plot((7.85, 7.85, 1.1), (0.9, 0.45, 0.45), color="0.4", linewidth=1)
+    flow(axis, (1.1, 0.45), (1.1, 0.9))
+    axis.text(4.5, 0.38, "until nothing is found any more", ha="center", va="top", color=INK)
+    return figure

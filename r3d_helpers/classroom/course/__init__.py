@@ -10,7 +10,7 @@ __all__ = ["EXERCISES", "GUESSES", "HUNTS", "Exercise", "Guess", "Hunt", "exerci
 Part = TypeVar("Part", Guess, Exercise)
 
 HUNTS: tuple[Hunt, ...] = bug_hunt.HUNTS
-GUESSES: tuple[Guess, ...] = (*meet_the_clip.GUESSES,)
+GUESSES: tuple[Guess, ...] = (*meet_the_clip.GUESSES, *bug_hunt.GUESSES)
 EXERCISES: tuple[Exercise, ...] = (
     *meet_the_clip.EXERCISES,
     Exercise("01_bug_permute", "from_frames", "1 · Back from the pile", 2, 9),

@@ -1,6 +1,6 @@
 """Lesson 05, The bug hunt, and the hunt before the lessons."""
 
-from .parts import Hunt
+from .parts import Guess, Hunt
 
 LESSON = "05_bug_hunt"
 FIRST = "00_try_a_hunt"
@@ -16,4 +16,37 @@ HUNTS = (
     Hunt(LESSON, "traffic", "7 · Traffic", 3, 15),
     Hunt(LESSON, "mice", "8 · Mice", 3, 15),
     Hunt(LESSON, "after", "The hunt after", 3, 15),
+)
+GUESSES = (
+    Guess(
+        LESSON,
+        "red",
+        "bugs of the team that turn red",
+        "c",
+        {
+            "a": "that would need a bug that raises nothing anywhere. But the last line of the "
+            "first red box names one of them.",
+            "b": "that would need an error that hides all others for good. It hides them until "
+            "it is repaired: then the program comes further, to the second one.",
+            "c": "the gate stops the constructor, the permute stops the first forward pass, and "
+            "the LSTM stops nothing: it walks along the batch, and training goes on.",
+            "d": "that would need an LSTM that complains about features without time. It takes "
+            "them for one long sequence, as lesson 03 shows.",
+        },
+    ),
+    Guess(
+        LESSON,
+        "silent",
+        "what a silent guard means",
+        "b",
+        {
+            "a": "that would need a guard that sees all of the program. It was given a model and"
+            " a video; which frames were chosen for that video, and which people, it cannot"
+            " know.",
+            "b": "the guard asks the model, and only the model. Frames, people, and the mode in "
+            "which somebody trains or evaluates have to be asked one by one.",
+            "c": "that would need a guard that misses a scrambled video or an idle gate. It has "
+            "been tried on dozens of broken models; but `pick` and `split` are no models.",
+        },
+    ),
 )

@@ -6,9 +6,9 @@ it; the answer says how many of its bugs are gone. The programs are in ``program
 
 from IPython import get_ipython
 
-from .desk import check, hint, solution, start
+from .desk import answer, case, check, folded, hint, program, solution, start
 
-__all__ = ["check", "hint", "solution", "start"]
+__all__ = ["answer", "case", "check", "folded", "hint", "program", "solution", "start"]
 
 if shell := get_ipython():
     shell.register_magic_function(lambda line, cell: check(cell, *line.split()), "cell", "hunt")

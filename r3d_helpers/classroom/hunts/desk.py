@@ -1,19 +1,24 @@
 """What a learner sees of a hunt: the program, what the check says, hints, the solution."""
 
 import html
+import linecache
 from functools import cache
+from types import SimpleNamespace
+from typing import Any
 
 import ipywidgets
+import torch
 from IPython import get_ipython
 from IPython.display import display
 
 from .. import progress
-from .judge import Verdict, judge
+from .judge import FILE, Verdict, judge
 from .parts import Bug, Case, deal
 from .programs import HUNTS
 
 STEPS = 3  # hints for each bug
 _LEVELS: dict[tuple[str, int, int], int] = {}  # hints given, by name, seed and bug
+_TEXTS: dict[tuple[str, int], str] = {}  # what was checked last
 _FOUND: dict[tuple[str, int], tuple[bool, ...]] = {}  # what the last check said
 
 
@@ -65,7 +70,8 @@ def start(name: str, seed: int = 0, *, again: bool = False) -> None:
         if kept is None or kept.seed != seed:
             record.hunts[name] = progress.Hunted(seed, len(given.bugs))
             new = True
-    print(judge(given, given.text))
+    T, C, H, W = given.shape
+    print(f"{judge(given, given.text)}\nA clip is [T, C, H, W] = [{T}, {C}, {H}, {W}].")
     display(Program(given.text))
     if progress.home() is None:
         return
@@ -78,6 +84,31 @@ def start(name: str, seed: int = 0, *, again: bool = False) -> None:
               f"{more}again=True)")  # fmt: skip
 
 
+def program(name: str, seed: int = 0) -> SimpleNamespace:
+    """What a program defines, in the version that was checked last, to ask questions about.
+
+    Args:
+        name: of the hunt.
+        seed: the learner's number.
+
+    Returns:
+        Its functions and classes, with ``model``, a new model, and ``video``, ``[B, T, C, H, W]``.
+
+    Raises:
+        ValueError: there is no such hunt, or the number is none.
+        Exception: whatever the program raises.
+    """
+    given = case(name, seed)
+    text = _TEXTS.get((name, seed), given.text)
+    linecache.cache[FILE] = len(text), None, text.splitlines(True), FILE  # for a traceback
+    space: dict[str, Any] = {"__name__": "hunt"}
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        exec(compile(text, FILE, "exec"), space)
+        model = given.hunt.make(space[str(given.values["Model"])])
+        return SimpleNamespace(**space, model=model, video=torch.rand(2, *given.shape))
+
+
 def check(text: str, name: str = "", seed: int | str = 0) -> None:
     """Say how many bugs of a program are gone, and count the try."""
     try:
@@ -87,6 +118,7 @@ def check(text: str, name: str = "", seed: int | str = 0) -> None:
         return
     verdict = judge(given, text)
     print(verdict)
+    _TEXTS[name, given.seed] = text
     _FOUND[name, given.seed] = verdict.found
     if verdict.untouched:
         return
@@ -187,6 +219,17 @@ def change(bug: Bug) -> str:
 def answer(given: Case) -> str:
     """The solution as Markdown."""
     return "\n\n".join(f"**{i}.** {bug.why} {change(bug)}" for i, bug in enumerate(given.bugs, 1))
+
+
+def folded(given: Case) -> str:
+    """Hints and solution as Markdown, for readers without a kernel."""
+    hints = "\n".join(
+        f"{i}. {bug.look} Look at {bug.where}." for i, bug in enumerate(given.bugs, 1)
+    )
+    parts = (("Hints", hints), ("Solution", answer(given)))
+    return "\n\n".join(
+        f"<details><summary>{name}</summary>\n\n{text}\n\n</details>" for name, text in parts
+    )
 
 
 def _code(text: str) -> str:
