@@ -61,6 +61,7 @@ notebooks/*
 docs/learn/symptoms
 docs/learn/how-sure
 docs/learn/guards
+docs/learn/published-fix
 docs/learn/cheat-sheet
 docs/reference/api
 docs/learn/access

@@ -17,6 +17,7 @@ CHAPTERS = (
     "README",
     "docs/learn/symptoms",
     "docs/learn/how-sure",
+    "docs/learn/published-fix",
     "docs/learn/cheat-sheet",
     "docs/reference/api",
     "docs/teach/instructor",
@@ -111,8 +112,8 @@ def test_a_lesson_shows_what_is_stored(folder, name):
 def test_figures_carry_the_text_below_them():
     notebook = book.readable(lessons.load("01_bug_permute"))
     alts = [c.metadata.mystnb.image.alt for c in notebook.cells if "mystnb" in c.metadata]
-    assert len(alts) == 3
-    assert all(alt.startswith("The figure") and "\n" not in alt for alt in alts)
+    assert len(alts) == 4
+    assert all(alt.startswith(("The figure", "The film")) and "\n" not in alt for alt in alts)
 
 
 def test_a_figure_without_a_text_is_an_error():
@@ -252,6 +253,15 @@ def test_the_page_on_certainty_has_something_to_move(open_page):
     page.get_by_role("slider", name="splits").press("End")
     said = page.locator(".r3d-explorer").get_by_role("status").inner_text()
     assert re.match(r"plain t: sure 46%.*\ncorrected: sure 4%", said)
+    assert page.complaints == []
+
+
+def test_the_row_of_memory_answers_without_a_kernel(open_page):
+    page = open_page("notebooks/01_bug_permute", PHONE)
+    row = page.locator(".r3d-memory")
+    row.get_by_role("radio", name="view").check()
+    row.get_by_label("frame 0", exact=True).get_by_text("15", exact=True).click()
+    assert "is read from cell 15: frame 0, blue" in row.get_by_role("status").inner_text()
     assert page.complaints == []
 
 

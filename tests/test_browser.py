@@ -137,6 +137,20 @@ def test_films_play(lesson):
         player.get_by_role("button", name="Play").wait_for()
 
 
+def test_the_row_of_memory_answers(lesson):
+    """Without it: JupyterLab takes the arrows for itself, and goes to another cell."""
+    rows = lesson.page.locator(".r3d-memory")
+    assert rows.count() == str(lesson.stored).count('<div class="r3d-memory">')
+    for row in rows.all():
+        row.get_by_role("radio", name="permute").press("ArrowRight")
+        assert row.get_by_role("radio", name="view").is_checked()
+        row.get_by_label("row of memory").get_by_role("button").first.press("ArrowRight")
+        assert row.get_by_role("status").inner_text().startswith("Cell 1 is frame 0, red")
+        row.get_by_role("button", name="Read frame 1").click()
+        assert "frame 1: its red is the green of frame 0" in row.get_by_role("status").inner_text()
+    assert lesson.complaints == []
+
+
 def test_every_explorer_is_met_in_a_lesson():
     lessons = [lab.code_cells(nbformat.read(path, as_version=4)) for path in PATHS]
     assert {name for cells in lessons for name in explorers(cells)} == EXPLORERS

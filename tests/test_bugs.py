@@ -18,10 +18,9 @@ from r3d_helpers.model import SqueezeExcitation3d
 PERMUTE, ACCESS, LSTM = lessons.BUG_LESSONS
 
 TAGS = {
-    PERMUTE: """setup setup bug-permute symptom reproduce fix-permute fix-permute-runs wrong-view
-        wrong-pictures wrong-pictures-loss wrong-one-video wrong-one-video-loss wrong-twice
-        wrong-twice-lucky prove-loop prove-table guard-permute guard-listen guard-einops
-        guard-signature guard-signature-view exercise-from-frames program-transformer
+    PERMUTE: """setup bug-permute symptom reproduce fix-permute wrong-view wrong-pictures
+        wrong-one-video wrong-twice wrong-twice-lucky prove-loop prove-table guard-permute
+        guard-package guard-einops guard-signature exercise-from-frames program-transformer
         exercise-to-tokens exercise-quiz""",
     ACCESS: """setup setup bug-access symptom reproduce-width reproduce-norm setup fix-hook
         fix-hook-runs wrong-forgotten wrong-thrown-away wrong-no-grad wrong-silenced versions
@@ -38,7 +37,7 @@ TAGS = {
 FAILURES = [
     (PERMUTE, "symptom", RuntimeError, "input.dim() = 4 is not equal to len(dims) = 5"),
     (PERMUTE, "reproduce", RuntimeError, "input.dim() = 4 is not equal to len(dims) = 5"),
-    (PERMUTE, "wrong-pictures-loss", ValueError, "batch_size (32) to match target batch_size (2)"),
+    (PERMUTE, "wrong-pictures", ValueError, "batch_size (32) to match target batch_size (2)"),
     (PERMUTE, "wrong-twice", RuntimeError, "to have 3 channels, but got 16 channels"),
     (PERMUTE, "guard-einops", EinopsError, "expected 5 dims. Received 4-dim tensor"),
     (ACCESS, "symptom", AttributeError, "'Sequential' object has no attribute 'out_channels'"),
@@ -168,13 +167,6 @@ def test_01_the_original_bug_does_not_reach_the_guards_first_line(permute):
         permute["guard"](lambda batch: batch.flatten(0, 1).permute(0, 2, 1, 3, 4))
 
 
-def test_01_listening_hears_what_a_layer_gets(permute):
-    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.Flatten())
-    x = torch.rand(2, 3, 4, 5, 6)
-    assert permute["reaches"](model[1], model, x).equal(model[0](x))
-    assert not model[1]._forward_pre_hooks
-
-
 def test_01_the_guard_passes_the_package(permute):
     """Without it: the package has a bug that it teaches."""
     model = R3DEmotion(7, clip_len=5, se=None)
@@ -185,6 +177,13 @@ def test_01_the_guard_passes_the_package(permute):
 def test_01_a_pile_without_permute_fails_as_told():
     with pytest.raises(RuntimeError, match="got 32 channels instead"):
         r3d_18()(torch.rand(32, 3, 48, 56))
+
+
+def test_01_the_page_shows_the_packages_guard():
+    """Without it: the lesson ends in a guard that sees nothing."""
+    scrambled, fixed = lessons.stored_text(PERMUTE, "guard-package").strip().split("\n\nFixed: ")
+    assert scrambled.startswith("Scrambled: 1 fault found.\n\naxes · backbone.stem.0 · lesson 01")
+    assert fixed == "No fault found."
 
 
 def test_01_the_page_tells_the_repairs_apart():

@@ -21,6 +21,7 @@ import r3d_helpers
 from r3d_helpers import R3DEmotion, sampler
 from r3d_helpers.classroom import checks, course
 from r3d_helpers.config import STAGES
+from r3d_helpers.model import SqueezeExcitation3d
 from tools import between, guard_table
 
 ROOT = Path(__file__).parents[1]
@@ -151,6 +152,54 @@ def test_a_rule_loses_the_frames_on_the_sheet(rule, of_5, of_40):
         return f"{len(gone)}, evenly spread"
 
     assert (lost(5), lost(40)) == (of_5, of_40)
+
+
+# The published fix
+
+
+def program(sign):
+    """One side of the diff on the page: its class, defined."""
+    page = (DOCS / "learn" / "published-fix.md").read_text()
+    (diff,) = re.findall(r"```diff\n(.+?)```", page, re.DOTALL)
+    text = "\n".join(line[1:] for line in diff.splitlines() if line[:1] in (" ", sign, ""))
+    space = {"nn": nn, "r3d_18": r3d_18, "sampler": sampler}
+    space["SqueezeExcitation3d"] = SqueezeExcitation3d
+    exec(text, space)
+    return space["EmotionModel"], diff
+
+
+def test_the_broken_lines_of_the_diff_are_those_of_the_lessons():
+    """Without it: the page shows another broken program than the lessons do."""
+    tags = ("bug-permute", "bug-access", "bug-batch-as-time")
+    cells = [lessons.cell(*named) for named in zip(lessons.BUG_LESSONS, tags, strict=True)]
+    shown = "\n".join(cell.source for cell in cells)
+    for line in re.findall(r"^- +(.+)$", program("-")[1], re.MULTILINE):
+        assert line.replace("features = ", "return ") in shown
+
+
+def test_the_broken_side_of_the_diff_fails_three_times(monkeypatch):
+    broken, _ = program("-")
+    with pytest.raises(AttributeError, match="no attribute 'out_channels'"):
+        broken()
+    monkeypatch.setattr(nn.Sequential, "out_channels", 256, raising=False)
+    model = broken().eval()
+    video = torch.rand(2, 16, 3, 16, 16)
+    with pytest.raises(RuntimeError, match=r"input.dim\(\) = 4 is not equal to len"):
+        model(video)
+    features = torch.rand(3, 512)  # what is left of three videos
+    alone, beside = (model.lstm(x)[0][-1] for x in (features[2:], features))
+    assert not alone.allclose(beside)  # the last one depends on the others
+
+
+def test_the_right_side_of_the_diff_is_the_package_with_the_published_sampler():
+    right, _ = program("+")
+    model, package = right().eval(), R3DEmotion(7).eval()
+    mine, theirs = model.state_dict(), package.state_dict()
+    assert [list(v.shape) for v in mine.values()] == [list(v.shape) for v in theirs.values()]
+    package.load_state_dict(dict(zip(theirs, mine.values(), strict=True)))
+    video = torch.rand(2, 5, 3, 16, 16)
+    with torch.no_grad():
+        assert model(video).equal(package(video[:, sampler.published(5)]))
 
 
 # The template

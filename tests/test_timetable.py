@@ -137,10 +137,10 @@ def test_an_exercise_needs_only_the_beginning_of_its_lesson(lesson, section):
 
 def test_a_section_up_to_a_tag_ends_in_front_of_it():
     lesson = list(timetable.cells("01_bug_permute"))
-    part = timetable.Part("Guard", "guard-listen", "the test")
+    part = timetable.Part("Guard", "guard-package", "the test")
     whole, first = (timetable.Block("x", "01_bug_permute", (p,)) for p in ("Guard", part))
     seconds = dict.fromkeys(timetable.timings(), 0.0) | {
-        ("01_bug_permute", c.id): 60.0 for c in lesson if "guard-listen" in c.tags
+        ("01_bug_permute", c.id): 60.0 for c in lesson if "guard-package" in c.tags
     }
     worked_out = timetable.rows(timetable.Plan("two", 90, (first, whole)), seconds)
     assert [row.seconds for row in worked_out] == [0.0, 60.0]

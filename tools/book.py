@@ -109,6 +109,7 @@ def slides(notebook: NotebookNode) -> str:
         kind = "slide" if SLIDE in tags else "-" if MORE in tags else "skip"
         cell.metadata["slideshow"] = {"slide_type": kind}
         cell.source = re.sub(r"\]\((\w+)\.ipynb", r"](../notebooks/\1.html", cell.source)
+        cell.source = re.sub(r"(\]\(\.\./docs/[\w/-]+)\.md", r"\1.html", cell.source)
     title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
     exporter = SlidesExporter(
         template_name="slides", extra_template_basedirs=[str(DOCS)], exclude_anchor_links=True

@@ -52,7 +52,7 @@ def _explain_plane(plane: Tensor, video: Tensor, b: int, t: int, c: int) -> None
     ob, ot, oc = found[0]
     raise Wrong(
         f"the shape is right, but {should}, and it is video {ob}, frame {ot}, channel {oc}. `view` "
-        "and `reshape` only cut the row of numbers anew; they never move an axis. Use them to "
+        "and `reshape` only cut the row of numbers; they never move an axis. Use them to "
         "split B*T, in the order in which it was merged, and `permute` to move."
     )
 
@@ -71,7 +71,7 @@ def to_tokens(answer: object) -> str:
         )
     if result.equal(features.reshape(B, h * w, D)):
         raise Wrong(
-            "this still cuts the numbers anew without moving an axis, as the program did: token 0 "
+            "this still cuts the numbers without moving an axis, as the program did: token 0 "
             f"holds {D} patches of channel 0 instead of {D} channels of patch 0."
         )
     for n in range(h * w):

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from . import bug_hunt, meet_the_clip
+from . import bug_hunt, meet_the_clip, permute
 from .parts import Exercise, Guess, Hunt
 
 __all__ = ["EXERCISES", "GUESSES", "HUNTS", "Exercise", "Guess", "Hunt", "exercise", "guess"]
@@ -10,12 +10,10 @@ __all__ = ["EXERCISES", "GUESSES", "HUNTS", "Exercise", "Guess", "Hunt", "exerci
 Part = TypeVar("Part", Guess, Exercise)
 
 HUNTS: tuple[Hunt, ...] = bug_hunt.HUNTS
-GUESSES: tuple[Guess, ...] = (*meet_the_clip.GUESSES, *bug_hunt.GUESSES)
+GUESSES: tuple[Guess, ...] = (*meet_the_clip.GUESSES, *bug_hunt.GUESSES, *permute.GUESSES)
 EXERCISES: tuple[Exercise, ...] = (
     *meet_the_clip.EXERCISES,
-    Exercise("01_bug_permute", "from_frames", "1 · Back from the pile", 2, 9),
-    Exercise("01_bug_permute", "to_tokens", "2 · Find it elsewhere", 2, 10),
-    Exercise("01_bug_permute", "quiz_permute", "3 · One question", 1, 3),
+    *permute.EXERCISES,
     Exercise("02_bug_se_access", "gate_layer", "1 · Any layer", 2, 10),
     Exercise("02_bug_se_access", "gated_unet", "2 · Find it elsewhere", 2, 8),
     Exercise("02_bug_se_access", "quiz_se", "3 · One question", 1, 3),
