@@ -4,6 +4,8 @@ The buggy code lives in the notebooks and is taken from there by tag. If a new v
 stops a failure, or somebody repairs a bug, removes a tag or breaks a fix, this file turns red.
 """
 
+import re
+
 import lessons
 import pytest
 import torch
@@ -22,10 +24,9 @@ TAGS = {
         wrong-one-video wrong-twice wrong-twice-lucky prove-loop prove-table guard-permute
         guard-package guard-einops guard-signature exercise-from-frames program-transformer
         exercise-to-tokens exercise-quiz""",
-    ACCESS: """setup setup bug-access symptom reproduce-width reproduce-norm setup fix-hook
-        fix-hook-runs wrong-forgotten wrong-thrown-away wrong-no-grad wrong-silenced versions
-        prove-by-hand prove-two-questions guard-se fix-modules exercise-gate-layer program-unet
-        exercise-unet exercise-quiz""",
+    ACCESS: """setup bug-access symptom reproduce-width reproduce-norm fix-hook fix-hook-runs
+        wrong-repairs versions prove-by-hand prove-two-questions guard-se guard-package fix-modules
+        exercise-gate-layer program-unet exercise-unet exercise-quiz""",
     LSTM: """setup bug-batch-as-time setup-features symptom measure-influence fix-plain
         wrong-one-step measure-zero measure-dead measure-by-hand wrong-one-sequence wrong-repeated
         measure-repeated setup-fit measure-evaluation setup-candidates ablation ablation-verdict
@@ -334,6 +335,28 @@ def test_02_the_guard_leaves_the_gates_as_they_were(access, clip):
 def test_02_the_guard_passes_the_package(access, clip, se, init):
     model = build(lambda: R3DEmotion(7, clip_len=4, se=se, se_init=init))
     access["guard"](model, clip.transpose(1, 2))
+
+
+def test_02_the_page_counts_what_the_two_questions_find():
+    """Without it: the text speaks of two tensors and of 16, and the table has others."""
+    lines = lessons.stored_text(ACCESS, "prove-two-questions").splitlines()[1:]
+    found = {re.split(r"\s{2,}", line)[0]: re.findall(r"\d+", line) for line in lines}
+    assert found == {
+        "right": ["78", "78", "16", "16", "16", "100"],
+        "forgotten": ["62", "78", "0", "16", "0", "0"],
+        "thrown away": ["62", "78", "0", "16", "0", "0"],
+        "no grad": ["2", "78", "0", "16", "0", "100"],
+        "silenced": ["78", "78", "16", "16", "0", "0"],
+    }
+
+
+def test_02_the_package_finds_the_bug_and_passes_the_fix():
+    """Without it: the page sends readers to a guard that is silent."""
+    assert "learning · layer3.0.se.reduce" in lessons.stored_text(ACCESS, "guard-package")
+    hooked, visible = lessons.stored_text(ACCESS, "fix-modules").split("visible")
+    assert "learning" not in hooked
+    assert "copies" in hooked
+    assert "No fault found" in visible
 
 
 # Lesson 03

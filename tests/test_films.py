@@ -11,7 +11,7 @@ from colorspacious import cspace_convert
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
-from r3d_helpers.classroom import films, schematics
+from r3d_helpers.classroom import circuits, films, schematics
 
 
 @pytest.fixture
@@ -86,6 +86,18 @@ def test_a_film_is_large_enough(width, shown):
 def test_what_cannot_be_played_is_named(wrong, words):
     with pytest.raises(ValueError, match=words):
         films.play(wrong)
+
+
+def test_a_channel_is_held_in_time_and_space():
+    """Without it: two steps are shown as sixteen different ones."""
+    like = torch.zeros(8, 3, 12, 14, dtype=torch.uint8)
+    channel = torch.arange(2 * 3 * 7.0).view(2, 3, 7)
+    film = films.of_channel(channel, like)
+    assert film.shape == like.shape
+    assert film[:4].equal(film[:1].expand(4, -1, -1, -1))
+    assert (int(film.min()), int(film.max())) == (0, 255)
+    assert film[4, 0, ::4, ::2].flatten().diff().min() > 0
+    assert films.of_channel(torch.ones(1, 1, 1), like).unique().tolist() == [128]
 
 
 # In a browser
@@ -203,6 +215,10 @@ STAGES = {
     "average": {"B": 2, "C": 512},
 }
 DRAWN = {
+    "blocks": circuits.blocks,
+    "places": circuits.places,
+    "squeeze_excite_scale": lambda: circuits.squeeze_excite_scale(256, 4, 6, 7),
+    "lstm": circuits.lstm,
     "batch": lambda: schematics.batch(5, 16, 3, 48, 40),
     "funnel": lambda: schematics.funnel(STAGES),
     "funnel of time": lambda: schematics.funnel(STAGES, "T"),
@@ -254,6 +270,28 @@ def test_a_funnel_has_every_size_and_a_card_for_each_step(drawn, meant):
     tall = [patch.get_height() for patch in axis.patches if patch.get_height() not in (0.27, 1.0)]
     assert len(tall) == 16 + 4  # none for the average
     assert tall[0] == tall[15] == pytest.approx(4 * tall[16])  # 48 and 3 rows, as square roots
+    plt.close(figure)
+
+
+def test_a_gate_is_drawn_with_the_sizes_of_its_features():
+    figure = circuits.squeeze_excite_scale(128, 4, 6, 7, reduction=8)
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert [word for word in words if word.isdigit()] == [
+        *("128", "4", "6", "7") * 2,
+        *("128", "1", "1", "1", "16", "1", "1", "1", "128", "1", "1", "1"),
+    ]
+    plt.close(figure)
+
+
+def test_idle_is_the_forget_gate_of_the_first_step_alone():
+    """Without it: the drawing greys what learns."""
+    figure = circuits.lstm()
+    idle = {circuits.IDLE_TEXT: [], circuits.INK: []}
+    for text in figure.axes[0].texts:
+        idle.setdefault(text.get_color(), []).append(text.get_text())
+    assert idle[circuits.IDLE_TEXT].count("f") == 2  # of one step, and of the first of two
+    assert idle[circuits.INK].count("f") == 1
+    assert not {"i", "g", "o"} & set(idle[circuits.IDLE_TEXT])
     plt.close(figure)
 
 

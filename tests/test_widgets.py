@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torchvision.models.video.resnet import BasicBlock, Conv3DSimple
 
 from r3d_helpers import sampler
 from r3d_helpers import video as videos
@@ -92,34 +93,64 @@ def test_axes_explorer_shows_what_the_backbone_sees(video):
     assert pixels(explorer).shape == (4, 15, 3)
 
 
+def numbers(explorer):
+    """What the text says of the output, of the block's own gradient, and of the one in front."""
+    return [float(line.rpartition(": ")[2]) for line in explorer.text.value.split("<br>")[1:]]
+
+
+@pytest.fixture(scope="module")
+def gates():
+    torch.manual_seed(0)
+    block = BasicBlock(8, 8, Conv3DSimple)
+    return GateExplorer(block, torch.randn(1, 8, 2, 6, 7).relu())
+
+
 @pytest.mark.parametrize(
-    ("start", "bias", "gate"),
+    ("place", "open_ways"),
     [
-        ("sigmoid", 0, 0.5),
-        ("sigmoid", -6, 0.002),
-        ("2 * sigmoid", 0, 1.0),
-        ("2 * sigmoid", 6, 1.995),
+        ("on the branch", [True, False, True]),
+        ("on the shortcut", [True, True, True]),
+        ("after the addition", [False, False, False]),
     ],
 )
-def test_gate_explorer_scales_the_map(start, bias, gate):
-    explorer = GateExplorer(torch.tensor([[0.0, 1.0, 4.0]]))
-    explorer.start.value, explorer.bias.value = start, bias
-    assert explorer.text.value.startswith(f"gate = {gate:.3f}:")
-    before, after = np.split(pixels(explorer)[..., 0].astype(int), 2, axis=1)
-    before, after = before[:, :-6], after[:, :-6]  # the white line after each
-    assert before.max() == 127
-    assert abs(after.max() - 127.5 * gate) <= 1
+def test_a_shut_gate_stops_what_it_stands_in(gates, place, open_ways):
+    gates.place.value, gates.gate.value = place, 1.0
+    assert numbers(gates) == [1, 1, 1]
+    whole = pixels(gates)
+    gates.gate.value = 0.0
+    assert [number > 0 for number in numbers(gates)] == open_ways
+    assert not (pixels(gates) == whole).all()
 
 
-@pytest.mark.parametrize("kind", ["axes", "length"])
-def test_explorers_of_axes_and_lengths_carry_every_state(video, kind):
+def test_a_gate_after_the_addition_scales_all_three(gates):
+    gates.place.value, gates.gate.value = "after the addition", 0.5
+    assert numbers(gates) == [0.5, 0.5, 0.5]
+    gates.gate.value = 2.0
+    assert numbers(gates) == [2, 2, 2]
+
+
+def test_gate_explorer_shows_the_true_output(gates):
+    """Without it: the drawing is of another block."""
+    gates.place.value, gates.gate.value = "on the branch", 0.25
+    with torch.no_grad():
+        x, block = gates.features, gates.block
+        out = (0.25 * block.conv2(block.conv1(x)) + x).relu()
+        share = out.norm() / block(x).norm()
+    assert numbers(gates)[0] == pytest.approx(share.item(), abs=0.006)
+
+
+@pytest.mark.parametrize("kind", ["axes", "length", "gate"])
+def test_explorers_carry_every_state(video, gates, kind):
     if kind == "axes":
         ways = {"right": lambda x: x.transpose(1, 2), "bug": lambda x: x.permute(0, 2, 1)}
         explorer = AxesExplorer(video, ways)
         controls = itertools.product(ways, range(1, 7))
+    elif kind == "gate":
+        explorer = gates
+        controls = itertools.product(gates.place.options, [step / 4 for step in range(9)])
     else:
         explorer = LengthExplorer(nn.LSTM(32, 16, batch_first=True))
-        controls = ((length,) for length in range(1, 9))
+        controls = itertools.product(range(1, 9), explorer.given.options)
     page = explorer._repr_mimebundle_()["text/html"]
     states = json.loads(re.search(r"const data = (.*), box", page)[1])["states"]
     for (words, tiles), values in zip(states, controls, strict=True):
@@ -134,10 +165,26 @@ def test_explorers_of_axes_and_lengths_carry_every_state(video, kind):
 def test_length_explorer_counts_what_has_no_gradient(length, dead):
     explorer = LengthExplorer(nn.LSTM(512, 256, batch_first=True))
     explorer.length.value = length
-    assert f": {dead} of 788,480 parameters" in explorer.text.value
-    white = (pixels(explorer)[..., 0] == 255).mean()
+    assert explorer.text.value.startswith(f"{dead} of 788,480 parameters")
+    white = (pixels(explorer)[:, : explorer.tile, 0] == 255).mean()
     weights = (256 * 512 + 1024 * 256) / (1024 * 768)  # forget gate and memory
     assert white == pytest.approx(weights if length == 1 else 0)
+
+
+def test_length_explorer_says_to_which_steps_the_output_listens():
+    torch.manual_seed(0)
+    explorer = LengthExplorer(nn.LSTM(32, 16, batch_first=True))
+    explorer.length.value = 4
+    shares = [int(share) for share in re.findall(r"(\d+)%(?=,|<)", explorer.text.value)]
+    assert len(shares) == 4
+    assert 98 <= sum(shares) <= 102
+    assert shares == sorted(shares)  # a fresh LSTM forgets
+    bars = pixels(explorer)[:, explorer.tile :, 0] < 255
+    tall = [part.sum(0).max() / len(bars) for part in np.split(bars, 4, axis=1)]
+    assert tall == pytest.approx([share / 100 for share in shares], abs=0.08)
+    assert "changes by 0%" not in explorer.text.value
+    explorer.given.value = "the same again"
+    assert "changes by 0%" in explorer.text.value
 
 
 def test_video_asker_shows_the_answer_and_what_was_seen(video, tmp_path):

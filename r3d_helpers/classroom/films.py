@@ -15,6 +15,7 @@ import torch
 from IPython.display import display
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+from torch.nn import functional as F
 
 SMALLEST = 160  # pixels that a film is wide on the screen
 ACROSS = 10  # frames in a row of the still, at most
@@ -42,6 +43,23 @@ def play(films: Mapping[str, Tensor], *, fps: float = 15) -> None:
     )
     html = f'<div class="r3d-film"><script>\n{script}</script></div>'
     display({"text/html": html, "text/plain": "(the same, with buttons)"}, raw=True)
+
+
+def of_channel(channel: Tensor, like: Tensor) -> Tensor:
+    """One channel of a network's features as a film, grey, to be shown beside the video.
+
+    Args:
+        channel: float ``[T', h, w]``, of any size; each step and place is held as long as it takes.
+        like: uint8 ``[T, C, H, W]``, the video.
+
+    Returns:
+        uint8 ``[T, 3, H, W]``: black is the smallest number, white the largest.
+    """
+    size = (len(like), *like.shape[2:])
+    held = F.interpolate(channel.detach()[None, None], size, mode="nearest")[0, 0]
+    low, high = held.aminmax()
+    shares = (held - low) / (high - low) if high > low else torch.full_like(held, 0.5)
+    return (255 * shares).round().byte()[:, None].expand(-1, 3, -1, -1)
 
 
 def _shape(films: Mapping[str, Tensor]) -> torch.Size:

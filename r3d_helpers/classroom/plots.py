@@ -99,7 +99,7 @@ def gates(values: Mapping[str, Tensor]) -> Figure:
         axis.bar(range(len(gate)), gate.detach().numpy(), width=1, color="0.45", edgecolor="0.2")
         axis.axhline(1, color="0.1", linestyle=":")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set(title=name, ylabel="gate", ylim=(0, max(1.1, gate.max() + 0.1)))
+        axis.set(title=name, ylabel="gate", ylim=(0, max(1.1, float(gate.max()) + 0.1)))
     axes[-1, 0].set_xlabel("channel")
     return figure
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import ipywidgets
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
 from ..video import VideoError
 from . import standalone
+from .circuits import PLACES
 
 Sampler = Callable[[int, int], Sequence[int]]
 
@@ -120,67 +121,112 @@ class AxesExplorer(_Explorer):
 
 
 class GateExplorer(_Explorer):
-    """Move the bias in front of a gate and see what is left of a feature map.
+    """Put a gate into a residual block, and see what still passes, forwards and backwards.
 
     Args:
-        feature_map: float ``[H, W]``, not negative: one channel at one moment.
+        block: of torchvision's ``r3d_18``, with a shortcut that changes nothing.
+        features: float ``[1, C, T, H, W]``, what the block is given.
 
     Attributes:
-        bias: the slider; what goes into the sigmoid.
-        start: the menu: ``sigmoid`` or ``2 * sigmoid``.
+        place: the menu, one of `circuits.PLACES`.
+        gate: the slider; the factor of all channels.
     """
 
-    def __init__(self, feature_map: Tensor) -> None:
-        self.feature_map = feature_map / feature_map.max()
-        self.bias = ipywidgets.FloatSlider(
-            0.0, min=-6.0, max=6.0, step=0.5, description="bias", continuous_update=False
+    def __init__(self, block: nn.Module, features: Tensor) -> None:
+        self.block, self.features = block.eval(), features.detach()
+        self.whole = self._run(1.0, 1.0, 1.0)
+        self.tile = _WIDE
+        self.place = ipywidgets.Dropdown(options=PLACES, description="gate")
+        self.gate = ipywidgets.FloatSlider(
+            1.0, min=0.0, max=2.0, step=0.25, description="factor", continuous_update=False
         )
-        self.start = ipywidgets.Dropdown(options=["sigmoid", "2 * sigmoid"], description="gate")
-        super().__init__(self.bias, self.start)
+        super().__init__(self.place, self.gate)
 
     def draw(self) -> None:
-        """Show the map before and after its gate."""
-        scale = 2.0 if self.start.value == "2 * sigmoid" else 1.0
-        gate = scale * torch.tensor(self.bias.value).sigmoid().item()
-        self.text.value = f"gate = {gate:.3f}: left as it came, right what is passed on"
-        both = torch.stack([self.feature_map, gate * self.feature_map])  # [2, H, W]
-        pixels = (255 * (both / 2).clamp(0, 1)).byte()  # white is twice the brightest input
-        large = pixels.repeat_interleave(6, 1).repeat_interleave(6, 2)
-        framed = nn.functional.pad(large, (0, 6), value=255)  # a white line after each
-        self.picture.value = _png(_row(framed[:, None].expand(-1, 3, -1, -1)))
+        """Run the block with its gate, there and back."""
+        factors = [self.gate.value if self.place.value == place else 1.0 for place in PLACES]
+        maps, sizes = self._run(*factors)
+        share = [size / whole for size, whole in zip(sizes, self.whole[1], strict=True)]
+        self.text.value = (
+            f"gate {self.gate.value:.2f} {self.place.value}; without a gate all three are 1.00"
+            f"<br>features that leave the block: {share[0]:.2f}"
+            f"<br>gradient for the block's own weights: {share[1]:.2f}"
+            f"<br>gradient for all that lies in front of it: {share[2]:.2f}"
+        )
+        at = PLACES.index(self.place.value)
+        self.picture.value = _drawn(maps, factors, at, float(self.whole[0][-1].max()))
+
+    def _run(self, branch: float, shortcut: float, after: float) -> tuple[list[Tensor], list]:
+        """Four maps, from the input to the output, and the size of the output and two gradients."""
+        x = self.features.requires_grad_()
+        on_branch = branch * self.block.conv2(self.block.conv1(x))
+        on_shortcut = shortcut * x
+        out = after * (on_branch + on_shortcut).relu()
+        weights = list(self.block.parameters())
+        mixed = torch.randn(out.shape, generator=torch.Generator().manual_seed(0))
+        *own, front = torch.autograd.grad((out * mixed).sum(), [*weights, x])
+        sizes = [out.norm(), torch.cat([grad.flatten() for grad in own]).norm(), front.norm()]
+        self.features.requires_grad_(False)
+        spread = [m[0].flatten(1).std(1) for m in (x, self.block.conv2(self.block.conv1(x)))]
+        seen = torch.minimum(*spread).argmax()  # a channel in which both ways carry something
+        maps = [m[0, seen, -1].detach().abs() for m in (x, on_shortcut, on_branch, out)]
+        return maps, [size.item() for size in sizes]
 
 
 class LengthExplorer(_Explorer):
-    """Move the length of the sequence and see which weights of an LSTM get a gradient.
+    """Give an LSTM a sequence, and see which weights learn and to which steps it listens.
 
     Args:
         lstm: a one-layer ``nn.LSTM`` with ``batch_first=True``; its gradients are overwritten.
 
     Attributes:
         length: the slider.
+        given: the menu: a new vector at each step, or the same one again.
     """
 
     def __init__(self, lstm: nn.LSTM) -> None:
         self.lstm = lstm
         self.tile = (lstm.input_size + lstm.hidden_size) // 4
-        self.length = ipywidgets.IntSlider(1, 1, 8, description="steps", continuous_update=False)
-        super().__init__(self.length)
+        self.length = ipywidgets.IntSlider(
+            1, min=1, max=8, description="steps", continuous_update=False
+        )
+        self.given = ipywidgets.Dropdown(
+            options=["a new vector", "the same again"], description="each step"
+        )
+        super().__init__(self.length, self.given)
 
     def draw(self) -> None:
-        """Show where the gradient is zero."""
+        """Run forwards, backwards, and on the steps in reverse."""
         generator = torch.Generator().manual_seed(0)
-        steps = torch.randn(4, self.length.value, self.lstm.input_size, generator=generator)
+        shape = (4, self.length.value, self.lstm.input_size)
+        steps = torch.randn(shape, generator=generator)
+        if self.given.value == "the same again":
+            steps = steps[:, :1].expand_as(steps)
+        steps = steps.clone().requires_grad_()
         self.lstm.zero_grad()
-        self.lstm(steps)[0][:, -1].square().mean().backward()
+        last = self.lstm(steps)[0][:, -1]
+        last.square().mean().backward()
+        other = self.lstm(steps.flip(1))[0][:, -1]
+        change = ((other - last).norm() / last.norm()).item()
         gradients = [p.grad for p in self.lstm.parameters() if p.grad is not None]
         total = sum(gradient.numel() for gradient in gradients)
         dead = sum(int((gradient == 0).sum()) for gradient in gradients)
+        listens = steps.grad.norm(dim=(0, 2))  # pyrefly: ignore[missing-attribute]
+        listens = listens / listens.sum()
         self.text.value = (
-            f"{self.length.value} step(s): {dead:,} of {total:,} parameters ({dead / total:.1%}) "
-            "have a gradient of exactly zero (white)"
+            f"{dead:,} of {total:,} parameters ({dead / total:.1%}) have a gradient of exactly "
+            f"zero<br>of what moves the last output, each step has "
+            f"{', '.join(f'{share:.0%}' for share in listens)}"
+            f"<br>with its steps in reverse, the last output changes by {change:.0%}"
         )
         alive = torch.cat([g != 0 for g in gradients[:2]], 1)[::4, ::4]  # [4 gates, inputs|memory]
-        self.picture.value = _png((~alive).byte().mul(215).add(40).expand(3, -1, -1))
+        weights = (~alive).byte() * 215 + 40
+        tall, wide = weights.shape
+        at = torch.arange(wide) * len(listens) // wide  # which step a column belongs to
+        gap = at.diff(prepend=at[:1]) != 0
+        full = torch.arange(tall, 0, -1)[:, None] <= listens[at] * tall
+        bars = torch.where(full & ~gap, 90, 255).byte()
+        self.picture.value = _png(torch.cat([weights, bars], 1).expand(3, -1, -1))
 
 
 class VideoAsker(_Explorer):
@@ -222,6 +268,46 @@ class VideoAsker(_Explorer):
         self.text.value = "<br>".join(f"{share:.2f} {label}" for label, share in ranked)
         large = seen.repeat_interleave(2, 2).repeat_interleave(2, 3)
         self.picture.value = _png(_row(large))
+
+
+_WIDE, _TALL = 520, 240  # pixels of the drawing of a block
+
+
+def _drawn(maps: Sequence[Tensor], factors: Sequence[float], at: int, brightest: float) -> bytes:
+    """A residual block, its gate ``at`` a place, and four maps: input, shortcut, branch, output.
+
+    A wire is as wide as what it lets pass is large; white in a map is twice ``brightest``.
+    """
+    branch, shortcut, after = factors
+    picture = Image.new("L", (_WIDE, _TALL), 255)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
+
+    def wire(passes: float, *points: tuple[int, int]) -> None:
+        draw.line(points, fill=40 if passes else 220, width=max(1, round(4 * passes)))
+
+    wire(1, (78, 80), (120, 80), (120, 36), (230, 36))
+    wire(1, (120, 80), (120, 160), (230, 160))
+    wire(shortcut, (230, 36), (372, 36), (372, 80))
+    wire(branch, (230, 160), (372, 160), (372, 80))
+    wire(float((branch or shortcut) and after), (372, 80), (450, 80))
+    draw.rectangle((135, 144, 225, 176), fill=255, outline=40)
+    draw.text((180, 160), "conv, conv", fill=40, font=font, anchor="mm")
+    draw.ellipse((360, 68, 384, 92), fill=255, outline=40)
+    draw.text((372, 79), "+", fill=40, font=font, anchor="mm")
+    x, y = ((255, 160), (255, 36), (412, 80))[at]
+    draw.rectangle((x - 21, y - 12, x + 21, y + 12), fill=40)
+    draw.text((x, y), f"{factors[at]:.2f}", fill=255, font=font, anchor="mm")
+    names = ((42, 126, "given"), (316, 82, "shortcut"), (316, 206, "branch"), (480, 126, "leaves"))
+    for (x, y, name), one in zip(names, maps, strict=True):
+        grey = (one / brightest * 127.5).clamp(0, 255).byte()
+        tile = Image.fromarray(grey.numpy()).resize((70, 60), Image.Resampling.NEAREST)
+        top = y - 76
+        picture.paste(tile, (x - 35, top))
+        draw.rectangle((x - 36, top - 1, x + 35, top + 60), outline=40)
+        draw.text((x, y - 2), name, fill=40, font=font, anchor="mm")
+    file = io.BytesIO()
+    picture.save(file, "png")
+    return file.getvalue()
 
 
 def _row(frames: Tensor) -> Tensor:

@@ -16,12 +16,12 @@ def quiz_se(answer: object) -> str:
     reasons = {
         "a": "nothing raises: a module that nobody calls is only a name with weights.",
         "b": "the loss falls as it would without SE; the backbone learns on its own.",
-        "c": "the number of parameters went up, for they are registered. That is just why the "
+        "c": "the number of parameters went up, because they are registered. That is just why the "
         "count reassures and proves nothing.",
         "d": "the gradients of the gates stay None, and zeros in their place change no output. "
         "Nothing shows it unless you ask.",
-        "e": "they are saved and loaded without complaint: the state dict asks what is attached, "
-        "not what is used.",
+        "e": "the same program saves and loads the same names: a state dict asks what is attached, "
+        "not what is used. (A checkpoint from before they were attached would lack their keys.)",
         "f": "an optimizer skips a parameter without a gradient in silence.",
     }
     return grade(answer, "d", reasons)

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from . import bug_hunt, meet_the_clip, permute
+from . import bug_hunt, meet_the_clip, permute, se_access
 from .parts import Exercise, Guess, Hunt
 
 __all__ = ["EXERCISES", "GUESSES", "HUNTS", "Exercise", "Guess", "Hunt", "exercise", "guess"]
@@ -10,13 +10,16 @@ __all__ = ["EXERCISES", "GUESSES", "HUNTS", "Exercise", "Guess", "Hunt", "exerci
 Part = TypeVar("Part", Guess, Exercise)
 
 HUNTS: tuple[Hunt, ...] = bug_hunt.HUNTS
-GUESSES: tuple[Guess, ...] = (*meet_the_clip.GUESSES, *bug_hunt.GUESSES, *permute.GUESSES)
+GUESSES: tuple[Guess, ...] = (
+    *meet_the_clip.GUESSES,
+    *bug_hunt.GUESSES,
+    *permute.GUESSES,
+    *se_access.GUESSES,
+)
 EXERCISES: tuple[Exercise, ...] = (
     *meet_the_clip.EXERCISES,
     *permute.EXERCISES,
-    Exercise("02_bug_se_access", "gate_layer", "1 · Any layer", 2, 10),
-    Exercise("02_bug_se_access", "gated_unet", "2 · Find it elsewhere", 2, 8),
-    Exercise("02_bug_se_access", "quiz_se", "3 · One question", 1, 3),
+    *se_access.EXERCISES,
     Exercise("03_bug_redundant_lstm", "keep_time", "1 · Keep the time", 2, 8),
     Exercise("03_bug_redundant_lstm", "voice", "2 · Find it elsewhere", 2, 10),
     Exercise("03_bug_redundant_lstm", "quiz_lstm", "3 · One question", 1, 3),
