@@ -106,6 +106,17 @@ def old_habit(layer):
     return layer
 
 
+def comes_back(make, model, x, load=True, strict=True, catch=RuntimeError):
+    again = make()
+    try:
+        if load:
+            again.load_state_dict(model.state_dict(), strict=strict)
+    except catch:
+        return False
+    with torch.no_grad():
+        return again.eval()(x).allclose(model.eval()(x))
+
+
 def learns_alone(model, x):
     copy.deepcopy(model)(x).square().mean().backward()
     return all(parameter.grad is None for parameter in model.parameters())
@@ -571,7 +582,7 @@ CASES = {
             (
                 residual,
                 "inside the block",
-                "The gate sits inside the block, before the addition: a good place (lesson 06), "
+                "The gate sits inside the block, before the addition: a good place (lesson 07), "
                 "but not the one asked for.",
             ),
             (lambda layer: layer, "0 different", "Returned the layer as it came."),
@@ -860,7 +871,7 @@ CASES = {
             ),
             (
                 lambda model, x: changes_alone(model, x, restore=False),
-                "other weights than before",
+                "other weights or statistics",
                 "Zeroed the original, and left it so. Which experiment of the lesson changes no "
                 "weight?",
             ),
@@ -870,6 +881,44 @@ CASES = {
                 "Returned a number or a tensor, not a bool.",
             ),
             (lambda model, x: None, "is a `return` missing?", NO_RETURN),
+        ],
+    ),
+    "comes_back": (
+        [comes_back],
+        lambda make, model, x: ...,
+        [
+            (
+                lambda *a: comes_back(*a, load=False),
+                "says False for a model that comes back whole",
+                "Built a second network and gave it no weights, or forgot `eval()`: dropout draws.",
+            ),
+            (
+                lambda make, model, x: copy.deepcopy(model).eval()(x).allclose(model.eval()(x)),
+                "a factor that is not in the state dict",
+                "Compared a deep copy, or names and shapes. What does `make` leave out?",
+            ),
+            (
+                lambda *a: comes_back(*a, strict=False),
+                "some have no place",
+                "`strict=False`, and the answers happen to agree.",
+            ),
+            (
+                lambda *a: comes_back(*a, catch=ValueError),
+                "raised RuntimeError",
+                "Weights of another width raise. What is the answer then?",
+            ),
+            (
+                lambda make, model, x: model.load_state_dict(make().state_dict()) is None,
+                "other weights or statistics",
+                "Loaded the other way round: the model lost its own weights.",
+            ),
+            (
+                lambda make, model, x: bool(model.train()(x).sum() > 0),
+                "other weights or statistics",
+                "Asked in training mode: batch norm counts along.",
+            ),
+            (lambda make, model, x: make().eval()(x), "expected True or False", "A tensor."),
+            (lambda make, model, x: None, "is a `return` missing?", NO_RETURN),
         ],
     ),
     "even": (
@@ -882,7 +931,7 @@ CASES = {
         lambda words, n: ...,
         [
             (
-                program("06_review_hooks_and_weights", "program-stretch")["stretch"],
+                program("07_review_short_clips_and_gates", "program-stretch")["stretch"],
                 "are lost",
                 "The program as it was. How many words are there before the cut, and which are "
                 "cut off?",
@@ -1275,7 +1324,7 @@ def test_every_exercise_has_its_solution():
     for name in lessons.START + lessons.WITH_EXERCISES + lessons.EXPERIMENTS + lessons.PRACTICE:
         tags = [tag for cell in lessons.load(name).cells for tag in lessons.tags(cell)]
         assert list(lessons.solutions(name)) == [t for t in tags if t.startswith("exercise-")]
-        assert len(lessons.solutions(name)) == (3 if name in lessons.WITH_EXERCISES else 2)
+        assert len(lessons.solutions(name)) == (3 if name in lessons.BUG_LESSONS else 2)
 
 
 @pytest.mark.parametrize(("name", "tag"), exercises())

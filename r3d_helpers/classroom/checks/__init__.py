@@ -2,16 +2,18 @@
 
 from .augmentation import one_draw, quiz_label
 from .clip_size import frames_needed, quiz_clip
+from .hooks_and_weights import comes_back, stands_alone
 from .meet_the_clip import green, keep_all
 from .own_videos import over_people, quiz_faces
 from .permute import from_frames, quiz_permute, to_tokens
 from .redundant_lstm import keep_time, quiz_lstm, voice
-from .review import even, quiz_review, stands_alone
 from .scale_out import gather, quiz_scale
 from .se_access import gate_layer, gated_unet, quiz_se
+from .short_clips_and_gates import even, quiz_review
 from .tuning import honest, quiz_tuning
 
 __all__ = [
+    "comes_back",
     "even",
     "frames_needed",
     "from_frames",

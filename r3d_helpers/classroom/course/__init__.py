@@ -2,7 +2,14 @@
 
 from typing import TypeVar
 
-from . import bug_hunt, meet_the_clip, permute, se_access
+from . import (
+    bug_hunt,
+    hooks_and_weights,
+    meet_the_clip,
+    permute,
+    se_access,
+    short_clips_and_gates,
+)
 from .parts import Exercise, Guess, Hunt
 
 __all__ = ["EXERCISES", "GUESSES", "HUNTS", "Exercise", "Guess", "Hunt", "exercise", "guess"]
@@ -15,6 +22,8 @@ GUESSES: tuple[Guess, ...] = (
     *bug_hunt.GUESSES,
     *permute.GUESSES,
     *se_access.GUESSES,
+    *hooks_and_weights.GUESSES,
+    *short_clips_and_gates.GUESSES,
 )
 EXERCISES: tuple[Exercise, ...] = (
     *meet_the_clip.EXERCISES,
@@ -23,9 +32,8 @@ EXERCISES: tuple[Exercise, ...] = (
     Exercise("03_bug_redundant_lstm", "keep_time", "1 · Keep the time", 2, 8),
     Exercise("03_bug_redundant_lstm", "voice", "2 · Find it elsewhere", 2, 10),
     Exercise("03_bug_redundant_lstm", "quiz_lstm", "3 · One question", 1, 3),
-    Exercise("06_review_hooks_and_weights", "stands_alone", "1 · A guard to keep", 3, 12),
-    Exercise("06_review_hooks_and_weights", "even", "2 · Find it elsewhere", 2, 8),
-    Exercise("06_review_hooks_and_weights", "quiz_review", "3 · One question", 1, 3),
+    *hooks_and_weights.EXERCISES,
+    *short_clips_and_gates.EXERCISES,
     Exercise("08_clip_size", "frames_needed", "1 · Enough frames", 2, 8),
     Exercise("08_clip_size", "quiz_clip", "2 · One question", 1, 3),
     Exercise("09_augmentation", "one_draw", "1 · Fix it", 2, 8),
