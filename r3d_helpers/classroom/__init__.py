@@ -7,3 +7,7 @@ with needed("lessons"):  # said here once, for all files
     import filelock  # noqa: F401
     import ipywidgets  # noqa: F401
     import matplotlib  # noqa: F401
+
+from .tracebacks import shorten
+
+shorten()

@@ -14,7 +14,7 @@
   const flex = "display:flex;flex-wrap:wrap;gap:.5em .7em;align-items:flex-end;margin:.3em 0 .8em";
   const square = "box-sizing:border-box;width:1.9em;height:1.9em;min-width:0;margin:0;padding:0;border:1px solid #333;border-radius:0;font:600 .8em/1 sans-serif;color:#000;cursor:pointer;position:relative;outline-offset:-3px;";
   box.replaceChildren();
-  box.style.cssText = "margin:.5em 0;line-height:1.3";
+  box.style.cssText = "margin:.5em 0;line-height:1.3;font-size:16px";
 
   // The choice
   const choice = make("fieldset", box, {}, "border:0;margin:0 0 .6em;padding:0;display:flex;flex-wrap:wrap;gap:.3em 1.2em");
