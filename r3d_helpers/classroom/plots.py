@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..apply.plots import film_strip, heat, timeline
 from ..studies.compare import Comparison
@@ -15,7 +15,6 @@ __all__ = [
     "bars",
     "confusion",
     "curves",
-    "dead_weights",
     "differences",
     "film_strip",
     "front",
@@ -112,27 +111,6 @@ def sizes(values: Mapping[str, Mapping[str, float]]) -> Figure:
     axis.set(ylabel="norm, gates at 1 being 1", ylim=(0, 1.15))
     axis.set(xlabel="after", title="How much is left of the features")
     axis.legend(loc="lower left")
-    return figure
-
-
-def dead_weights(lstm: nn.LSTM) -> Figure:
-    """Draw which weights of a one-layer LSTM have a gradient of exactly zero (white)."""
-    inputs, hidden = lstm.weight_ih_l0.grad, lstm.weight_hh_l0.grad
-    figure, axes = plt.subplots(
-        1, 2, figsize=(8, 4.4), width_ratios=[2, 1.15], sharey=True, layout="constrained"
-    )
-    panels = [
-        ("from the input", inputs, "input feature"),
-        ("from the hidden state", hidden, "hidden unit"),
-    ]
-    for axis, (title, gradient, label) in zip(axes, panels, strict=True):
-        axis.imshow(gradient != 0, cmap="Greys", vmin=0, vmax=1.6, aspect="auto")
-        axis.set(title=title, xlabel=label)
-        for gate in range(1, 4):
-            axis.axhline(gate * lstm.hidden_size, color="0.1", linewidth=1)
-    middles = [(gate + 0.5) * lstm.hidden_size for gate in range(4)]
-    axes[0].set_yticks(middles, ["input gate", "forget gate", "candidate", "output gate"])
-    figure.suptitle("Weights with a gradient (grey) and without (white)")
     return figure
 
 

@@ -7,6 +7,7 @@ from . import (
     hooks_and_weights,
     meet_the_clip,
     permute,
+    redundant_lstm,
     se_access,
     short_clips_and_gates,
 )
@@ -22,6 +23,7 @@ GUESSES: tuple[Guess, ...] = (
     *bug_hunt.GUESSES,
     *permute.GUESSES,
     *se_access.GUESSES,
+    *redundant_lstm.GUESSES,
     *hooks_and_weights.GUESSES,
     *short_clips_and_gates.GUESSES,
 )
@@ -29,9 +31,7 @@ EXERCISES: tuple[Exercise, ...] = (
     *meet_the_clip.EXERCISES,
     *permute.EXERCISES,
     *se_access.EXERCISES,
-    Exercise("03_bug_redundant_lstm", "keep_time", "1 · Keep the time", 2, 8),
-    Exercise("03_bug_redundant_lstm", "voice", "2 · Find it elsewhere", 2, 10),
-    Exercise("03_bug_redundant_lstm", "quiz_lstm", "3 · One question", 1, 3),
+    *redundant_lstm.EXERCISES,
     *hooks_and_weights.EXERCISES,
     *short_clips_and_gates.EXERCISES,
     Exercise("08_clip_size", "frames_needed", "1 · Enough frames", 2, 8),
