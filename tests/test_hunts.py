@@ -234,10 +234,10 @@ def test_a_room_does_not_copy():
 def test_what_stops_is_named_with_its_line():
     case = desk.case("signs", 0)
     cases = {
-        case.sound.replace("return self", "retrun self"): "It stops in line 21",
+        case.sound.replace("return self", "retrun self"): "It stops in line 22",
         case.sound.replace("def pick", "def take"): "no `pick` any more",
         case.sound.replace(case.values["Model"], "Renamed"): "no class",
-        "import os\nos.nothing": "It stops in line 2, `os.nothing`",
+        "import os\nos.nothing": "It stops in line 3, `os.nothing`",
         case.sound.replace("super().__init__()", "1 / 0"): "division by zero",
     }
     for text, words in cases.items():
@@ -290,7 +290,7 @@ def test_a_copy_is_handed_out_once(mine, monkeypatch, capsys):
     monkeypatch.setattr(desk, "get_ipython", lambda: shell())
     hunts.start("signs", 7)
     hunts.start("signs", 7)
-    assert cells == [f"%%hunt signs 7\n{desk.case('signs', 7).text}"]
+    assert cells == [f"%%hunt signs 7\n{desk.case('signs', 7).text.rstrip()}"]
     assert 'hunts.start("signs", seed=7, again=True)' in capsys.readouterr().out
     hunts.start("signs", 7, again=True)
     hunts.start("signs", 8)

@@ -73,10 +73,11 @@ def start(name: str, seed: int = 0, *, again: bool = False) -> None:
     T, C, H, W = given.shape
     print(f"{judge(given, given.text)}\nA clip is [T, C, H, W] = [{T}, {C}, {H}, {W}].")
     display(Program(given.text))
-    if progress.home() is None:
-        return
     if new and (shell := get_ipython()):
-        shell.set_next_input(f"%%hunt {name} {seed}\n{given.text}")
+        shell.set_next_input(f"%%hunt {name} {seed}\n{given.text.rstrip()}")
+    if progress.home() is None:
+        return  # what is printed here is a page of the book
+    if new:
         print("The new cell below is your copy. Change it, and run it to check.")
     else:
         more = f"seed={seed}, " if seed else ""
@@ -126,7 +127,7 @@ def check(text: str, name: str = "", seed: int | str = 0) -> None:
         _count(given, verdict)
     except OSError as error:
         print(f"Your progress could not be kept: {error}")
-    if progress.home() and not verdict.right:
+    if get_ipython() and not verdict.right:
         display(Help(given))
 
 

@@ -170,7 +170,8 @@ def _where(error: Exception, text: str) -> str:
     number = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
     if not number:
         return f"with {said}"
-    return f"in line {number}, `{text.splitlines()[number - 1].strip()}`:\n  {said}"
+    # one more: in the learner's cell the line with %%hunt comes first
+    return f"in line {number + 1}, `{text.splitlines()[number - 1].strip()}`:\n  {said}"
 
 
 def _bare(text: str) -> str:

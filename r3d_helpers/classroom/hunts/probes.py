@@ -80,7 +80,7 @@ def learns(made: nn.Module, train: Callable | None, shape: tuple[int, ...]) -> C
     before = _loss(made, batches)
     (train or _train)(made, batches, batches, 12)
     after = _loss(made, batches)
-    fine = after < 0.9 * before
+    fine = after < 0.95 * before
     said = () if fine else ("after a short training the loss is no lower than before.",)
     return {"learns": _said(*said)}
 

@@ -27,7 +27,7 @@ class $Model(nn.Module):  # which sign does a hand show?
         self.second = nn.Conv3d($width, $width, 3, stride=2, padding=1)
         self.head = nn.Linear($width, classes)
 
-    def forward(self, video):
+    def forward(self, video):  # [B, T, C, H, W]
         B, T, C, H, W = video.shape
         x = video.permute(0, 2, 1, 3, 4)
         x = self.norm(self.first(x)).relu()
@@ -82,7 +82,7 @@ class $Model(nn.Module):  # how does somebody walk?
         self.$rnn = nn.$Rnn($width, $width, batch_first=True)
         self.head = nn.Linear($width, classes)
 
-    def forward(self, video):
+    def forward(self, video):  # [B, T, C, H, W]
         B, T = video.shape[:2]
         maps = self.cnn(video.flatten(0, 1))
         steps = maps.mean((2, 3)).view(B, T, -1)
@@ -141,7 +141,7 @@ class $Model(nn.Module):  # does the door open or close?
         self.move = nn.Conv1d($width, $width, 3, padding=1)
         self.head = nn.Linear($width, classes)
 
-    def forward(self, video):
+    def forward(self, video):  # [B, T, C, H, W]
         B, T = video.shape[:2]
         pictures = self.look(video.flatten(0, 1)).relu()
         steps = pictures.mean((2, 3)).view(B, T, -1)

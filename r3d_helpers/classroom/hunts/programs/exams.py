@@ -21,7 +21,7 @@ class $Model(nn.Module):  # which stroke does the swimmer swim?
         self.gru = nn.GRU($width, $width, batch_first=True)
         self.head = nn.Linear($width, classes)
 
-    def forward(self, video):
+    def forward(self, video):  # [B, T, C, H, W]
         B, T = video.shape[:2]
         x = self.look(video.flatten(0, 1)).relu().mean((2, 3))
         x = x * self.gate(x).sigmoid()
@@ -78,7 +78,7 @@ class $Model(nn.Module):  # which dance is it?
         self.attend = nn.MultiheadAttention($width, 2, batch_first=True)
         self.head = nn.Linear($width, classes)
 
-    def forward(self, video):
+    def forward(self, video):  # [B, T, C, H, W]
         B, T, C, H, W = video.shape
         maps = self.first(video.permute(0, 2, 1, 3, 4)).relu()
         maps = self.second(maps).relu()

@@ -19,7 +19,7 @@ class $Model(nn.Module):  # what will this car do next?
         self.score = nn.Linear($width, 1)
         self.head = nn.Linear($width, classes)
 
-    def forward(self, video):
+    def forward(self, video):  # [B, T, C, H, W]
         B, T = video.shape[:2]
         x = self.stem(video.flatten(0, 1)).relu()
         for block in self.blocks:
@@ -62,7 +62,7 @@ class $Model(nn.Module):  # what will this car do next?
     {
         "Model": ("CarNet", "TrafficNet", "RoadNet"),
         "width": (8, 10, 12),
-        "rate": ("1e-3", "2e-3", "3e-3"),
+        "rate": ("2e-3", "3e-3", "5e-3"),
         "frames": (5, 6, 7),
     },
 )
@@ -83,7 +83,7 @@ class $Model(nn.Module):  # what does the mouse do? first along space, then alon
         self.skip = nn.Linear($width, $width)
         self.head = nn.Linear($width, classes)
 
-    def forward(self, video):
+    def forward(self, video):  # [B, T, C, H, W]
         x = self.norm(self.space(video.transpose(1, 2))).relu()
         moves = self.time(x.mean((3, 4), keepdim=True)).relu()
         return self.head(moves.amax((2, 3, 4)) + self.skip(x.mean((2, 3, 4))))

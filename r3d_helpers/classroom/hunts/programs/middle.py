@@ -46,7 +46,7 @@ class $Model(nn.Module):  # which vowel do these lips form?
         self.two = gated(nn.Conv3d($width, $width, 3, padding=1), $width)
         self.head = nn.Linear($width, classes)
 
-    def forward(self, video):
+    def forward(self, video):  # [B, T, C, H, W]
         x = self.two(self.one(video.transpose(1, 2)).relu()).relu()
         return self.head(x.mean((2, 3, 4)))
 """,
@@ -107,7 +107,7 @@ class $Model(nn.Module):  # stirring, cutting, pouring: a transformer over tubes
         self.encoder = nn.TransformerEncoder(layer, 2)
         self.head = nn.Linear($width, classes)
 
-    def forward(self, video):
+    def forward(self, video):  # [B, T, C, H, W]
         x = self.tubes(video.transpose(1, 2))
         tokens = x.flatten(2).transpose(1, 2) + self.place
         return self.head(self.encoder(tokens).mean(1))
@@ -147,7 +147,7 @@ class $Model(nn.Module):  # stirring, cutting, pouring: a transformer over tubes
     {
         "Model": ("KitchenNet", "CookNet", "ActionNet"),
         "width": (16, 20, 24),
-        "rate": ("1e-3", "2e-3", "3e-3"),
+        "rate": ("2e-3", "3e-3", "5e-3"),
         "frames": (6,),
         "tokens": (18,),
     },
@@ -172,7 +172,7 @@ class $Model(nn.Module):  # did somebody fall? one stream looks, one sees motion
         self.$looks, self.$moves = stream($width), stream($width)
         self.head = nn.Linear(2 * $width, classes)
 
-    def forward(self, video):
+    def forward(self, video):  # [B, T, C, H, W]
         x = video.transpose(1, 2)
         looks = self.$looks(x).mean((2, 3, 4))
         moves = self.$moves(x.diff(dim=2)).mean((2, 3, 4))
