@@ -148,10 +148,13 @@ def test_the_right_answer_is_right_and_an_untouched_copy_is_not(name, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in HUNTS if name != "team"])  # it stops at first
-def test_each_repair_counts_whatever_is_left(name):
+# The team's program stops at first. In gait 3 a recurrent layer along the batch loses frames, too.
+@pytest.mark.parametrize(
+    ("name", "seed"), [*((name, 0) for name in HUNTS if name != "team"), ("gait", 3)]
+)
+def test_each_repair_counts_whatever_is_left(name, seed):
     """Without it: something is repaired, and the count says no."""
-    case = desk.case(name, 0)
+    case = desk.case(name, seed)
     for left in itertools.chain(itertools.combinations(case.bugs, 1),
                                 itertools.combinations(case.bugs, len(case.bugs) - 1)):  # fmt: skip
         verdict = judge(case, case.broken(*left))
