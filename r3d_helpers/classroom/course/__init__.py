@@ -4,10 +4,13 @@ from typing import TypeVar
 
 from . import (
     bug_hunt,
+    explanations,
     hooks_and_weights,
     meet_the_clip,
+    own_videos,
     permute,
     redundant_lstm,
+    scale_out,
     se_access,
     short_clips_and_gates,
 )
@@ -26,6 +29,9 @@ GUESSES: tuple[Guess, ...] = (
     *redundant_lstm.GUESSES,
     *hooks_and_weights.GUESSES,
     *short_clips_and_gates.GUESSES,
+    *own_videos.GUESSES,
+    *explanations.GUESSES,
+    *scale_out.GUESSES,
 )
 EXERCISES: tuple[Exercise, ...] = (
     *meet_the_clip.EXERCISES,
@@ -40,10 +46,9 @@ EXERCISES: tuple[Exercise, ...] = (
     Exercise("09_augmentation", "quiz_label", "2 · One question", 1, 3),
     Exercise("10_tuning", "honest", "1 · The honest number", 2, 8),
     Exercise("10_tuning", "quiz_tuning", "2 · One question", 1, 3),
-    Exercise("11_your_own_videos", "over_people", "1 · Draw people", 2, 10),
-    Exercise("11_your_own_videos", "quiz_faces", "2 · One question", 1, 3),
-    Exercise("13_scale_out", "gather", "1 · Unequal parts", 3, 10),
-    Exercise("13_scale_out", "quiz_scale", "2 · One question", 1, 3),
+    *own_videos.EXERCISES,
+    *explanations.EXERCISES,
+    *scale_out.EXERCISES,
 )
 
 
