@@ -168,7 +168,7 @@ def test_length_explorer_counts_what_has_no_gradient(length, dead):
     assert explorer.text.value.startswith(f"{dead} of 788,480 parameters")
     white = (pixels(explorer)[:, : explorer.tile, 0] == 255).mean()
     weights = (256 * 512 + 1024 * 256) / (1024 * 768)  # forget gate and memory
-    assert white == pytest.approx(weights if length == 1 else 0)
+    assert white == pytest.approx(weights if length == 1 else 0, abs=0.02)  # but for the frame
 
 
 def test_length_explorer_says_to_which_steps_the_output_listens():

@@ -222,6 +222,7 @@ class LengthExplorer(_Explorer):
         alive = torch.cat([g != 0 for g in gradients[:2]], 1)[::4, ::4]  # [4 gates, inputs|memory]
         weights = (~alive).byte() * 215 + 40
         tall, wide = weights.shape
+        weights[[0, -1]], weights[:, [0, -1]] = 90, 90  # a frame
         at = torch.arange(wide) * len(listens) // wide  # which step a column belongs to
         gap = at.diff(prepend=at[:1]) != 0
         full = torch.arange(tall, 0, -1)[:, None] <= listens[at] * tall
