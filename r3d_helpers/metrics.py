@@ -1,8 +1,7 @@
-"""Scores of a classifier, recall first; which epoch is the best; how much better one setting is."""
+"""Scores of a classifier, recall first; which epoch is the best."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
 
 from torch import Tensor, nn
 from torchmetrics.functional.classification import (
@@ -50,42 +49,6 @@ def score(logits: Tensor, targets: Tensor) -> Scores:
         confusion=confusion,
         loss=nn.functional.cross_entropy(logits, targets).item(),
     )
-
-
-@dataclass(frozen=True)
-class Gain:
-    """How much better one setting is than another, pair by pair.
-
-    Attributes:
-        pairs: the difference on each split of the people.
-        mean: of the pairs.
-        error: the standard error of the mean. With three pairs, 95 % certainty takes 4.3 of them.
-    """
-
-    pairs: tuple[float, ...]
-    mean: float
-    error: float
-
-    def __str__(self) -> str:
-        pairs = " ".join(f"{pair:+.3f}" for pair in self.pairs)
-        return f"{pairs}, mean {self.mean:+.3f}, standard error {self.error:.3f}"
-
-
-def gain(scores: Sequence[float], others: Sequence[float]) -> Gain:
-    """Compare two settings on the same splits of the people, in the same order.
-
-    Raises:
-        ValueError: fewer than two pairs, or scores without a partner.
-
-    >>> print(gain([0.8, 0.9], [0.7, 0.6]))
-    +0.100 +0.300, mean +0.200, standard error 0.100
-    """
-    if len(scores) != len(others) or len(scores) < 2:
-        raise ValueError(
-            f"a comparison needs 2 pairs or more, got {len(scores)} and {len(others)} scores"
-        )
-    pairs = tuple(score - other for score, other in zip(scores, others, strict=True))
-    return Gain(pairs, mean(pairs), stdev(pairs) / len(pairs) ** 0.5)
 
 
 def best_epoch(history: Sequence[Mapping]) -> Mapping:

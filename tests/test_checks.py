@@ -1053,7 +1053,7 @@ CASES = {
                 "another draw",
                 "Drew with Python's `random`. Which seed repeats that?",
             ),
-            (lambda frames: shift_once(frames, lambda: 20), "Draw anew", "Draws nothing."),
+            (lambda frames: shift_once(frames, lambda: 20), "Draw again", "Draws nothing."),
             (
                 lambda frames: shift_once(frames, lambda: torch.randint(-99, 99, ())),
                 "at most 40",
@@ -1061,7 +1061,7 @@ CASES = {
             ),
             (
                 lambda frames: shift_once(frames, lambda: torch.randint(0, 41, ())),
-                "Draw anew",
+                "Draw again",
                 "Only ever brighter. Which draws make it darker?",
             ),
             (lambda frames: shift_once(frames[:1]), "expected [T, C, H, W]"),

@@ -13,7 +13,7 @@ import pytest
 import torch
 from thin import thin_r3d_18
 
-from r3d_helpers import datasets, doctor, metrics, sampler
+from r3d_helpers import datasets, doctor, sampler
 from r3d_helpers import model as model_module
 from r3d_helpers.classroom import actors
 from r3d_helpers.studies import experiments, sweep
@@ -394,16 +394,3 @@ def test_the_gates_are_compared_on_people_never_seen(tmp_path, monkeypatch):
     assert 0 <= float(row["test_uar"]) <= 1
     scores = ["val_uar", "test_uar", "test_war", "views_uar", "train_loss"]
     assert list(row) == ["se", "se_init", "seed", *scores]
-
-
-def test_a_gain_is_taken_pair_by_pair():
-    gain = metrics.gain([0.9, 0.5, 0.7], [0.8, 0.3, 0.4])
-    assert gain.pairs == pytest.approx((0.1, 0.2, 0.3))
-    assert gain.mean == pytest.approx(0.2)
-    assert gain.error == pytest.approx(0.1 / 3**0.5)
-
-
-@pytest.mark.parametrize("others", [[0.1], [0.1, 0.2, 0.3]])
-def test_scores_without_a_partner_are_refused(others):
-    with pytest.raises(ValueError, match=f"got {min(len(others), 2)} and {len(others)} scores"):
-        metrics.gain([0.5, 0.6][: len(others)], others)

@@ -11,6 +11,7 @@ from r3d_helpers import video
 from r3d_helpers.apply import explain
 from r3d_helpers.apply.explain import Timeline
 from r3d_helpers.classroom import plots
+from r3d_helpers.studies import compare
 
 CLASSES = ["calm", "happy", "sad"]
 
@@ -128,15 +129,14 @@ EPOCHS = [
     {"epoch": n, "train_loss": 2 - n / 4, "val_loss": 2 - n / 5, "val_uar": n / 4}
     for n in (1, 2, 3)
 ]
+COMPARED = compare.settings([0.8, 0.7], [0.6, 0.7], train=4, test=1)
 FIGURES = {
     "curves": lambda: plots.curves(EPOCHS, chance=0.3),
     "bars": lambda: plots.bars({"one": 0.4, "two": 0.7}, chance=0.3, title="Bars"),
     "gates": lambda: plots.gates({"a layer": torch.rand(8)}),
     "sizes": lambda: plots.sizes({name: {"stem": 1, "layer1": 0.5} for name in "abcd"}),
     "spread": lambda: plots.spread({"a": [0.4, 0.5], "b": [0.6, 0.5]}, chance=0.3, title="Runs"),
-    "front": lambda: plots.front(
-        {"a": (1, [0.4, 0.5]), "b": (2, [0.3, 0.4])}, cost="seconds", title="Front"
-    ),
+    "differences": lambda: plots.differences({"a, b": COMPARED, "c": COMPARED}, title="Gains"),
 }
 
 
@@ -159,3 +159,23 @@ def test_lines_of_a_figure_differ_in_more_than_their_shade():
         for axis in FIGURES[name]().axes:
             styles = [(line.get_linestyle(), line.get_marker()) for line in axis.lines]
             assert len(set(styles)) == len(styles)
+
+
+def test_everybody_of_a_split_has_a_box():
+    split = {"train": [1, 2, 5], "choose": [3], "judge": [4, 6]}
+    (axis,) = plots.people({"a": split, "b": split}, title="Who").axes
+    assert len(axis.patches) == 2 * 6
+    greys = {bar.get_x() + bar.get_width() / 2: bar.get_facecolor()[0] for bar in axis.patches[:6]}
+    assert greys[1] == greys[2] == greys[5] > greys[3] > greys[4] == greys[6]
+    assert [t.get_text() for t in axis.figure.legends[0].get_texts()] == [
+        "train",
+        "choose",
+        "judge",
+    ]
+
+
+def test_a_difference_is_drawn_with_its_pairs_and_its_verdict():
+    (axis,) = plots.differences({"one": COMPARED}, title="Gain").axes
+    assert [text.get_text() for text in axis.texts] == [COMPARED.verdict]
+    assert tuple(axis.lines[0].get_xdata()) == COMPARED.pairs
+    assert {COMPARED.low, COMPARED.high} == {*axis.collections[0].get_segments()[0][:, 0]}

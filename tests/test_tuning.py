@@ -11,11 +11,12 @@ from pathlib import Path
 
 import optuna
 import pytest
+import torch
 from optuna.trial import TrialState
 from test_experiments import wait_for
 
 from r3d_helpers import datasets, doctor
-from r3d_helpers.classroom import actors
+from r3d_helpers.classroom import actors, worker
 from r3d_helpers.studies import sweep, tuning
 
 SMALL = {"seeds": 2, "trials": 9, "epochs": 4}
@@ -297,3 +298,19 @@ def test_a_drive_that_cannot_lock_files_is_named(tmp_path, monkeypatch):
     ) as caught:
         tuning.tuning("samples", tmp_path / "t.csv", work=tmp_path / "work")
     assert str(tmp_path / "work") in str(caught.value)
+
+
+def test_the_workers_of_lesson_10_share_a_study_and_one_may_die(tmp_path, monkeypatch):
+    """Without it: the file that the lesson shows is not what its processes run."""
+    data, url = tmp_path / "data.pt", f"sqlite:///{tmp_path}/study.db"
+    inputs, labels = torch.randn(28, 12), torch.arange(28) % 7
+    torch.save([inputs, labels, inputs, labels], data)
+    study = tuning.open_study(url, worker.NAME)
+    study.set_user_attr("another", "is here")
+    monkeypatch.setattr(worker.os, "_exit", lambda code: (_ for _ in ()).throw(SystemExit(code)))
+    with pytest.raises(SystemExit):
+        worker.work(url, data, 4, dies_in=2)
+    worker.work(url, data, 4)
+    done = study.get_trials(states=tuning.FINISHED)
+    assert len(done) == 4
+    assert len(study.trials) == 5

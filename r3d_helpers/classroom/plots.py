@@ -17,11 +17,11 @@ __all__ = [
     "curves",
     "differences",
     "film_strip",
-    "front",
     "gates",
     "heat",
     "influence",
     "kept_frames",
+    "people",
     "sizes",
     "spread",
     "timeline",
@@ -145,6 +145,27 @@ def spread(values: Mapping[str, Sequence[float]], *, chance: float, title: str) 
     return figure
 
 
+def people(splits: Mapping[str, Mapping[str, Sequence[int]]], *, title: str) -> Figure:
+    """Draw who does what: a row for each split, a box for each person, a grey for each part.
+
+    Args:
+        splits: by name, each the numbers of the people of its parts, by the name of the part.
+        title: above the figure.
+    """
+    figure, axis = plt.subplots(figsize=(10, 0.5 * len(splits) + 1.2), layout="constrained")
+    greys = ("0.9", "0.6", "0.1")
+    for row, parts in enumerate(splits.values()):
+        for (part, numbers), grey in zip(parts.items(), greys, strict=True):
+            label = part if row == 0 else None
+            axis.bar(numbers, 0.8, 0.9, row - 0.4, color=grey, edgecolor="0.3", lw=0.5, label=label)
+    axis.set_yticks(range(len(splits)), splits)
+    axis.set_ylim(len(splits) - 0.5, -0.5)
+    axis.margins(x=0.01)
+    axis.set(xlabel="person", title=title)
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
 def differences(comparisons: Mapping[str, Comparison], *, title: str, unit: str = "UAR") -> Figure:
     """Draw differences with their intervals and verdicts, one below the other; pairs are dots.
 
@@ -162,45 +183,5 @@ def differences(comparisons: Mapping[str, Comparison], *, title: str, unit: str 
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.axvline(0, color="0", linewidth=0.8)
-    axis.set(xlabel=f"difference in {unit}, with its 95 % interval; dots are pairs", title=title)
-    return figure
-
-
-def front(points: Mapping[str, tuple[float, Sequence[float]]], *, cost: str, title: str) -> Figure:
-    """Draw scores against cost, and a staircase through what nothing cheaper beats.
-
-    Args:
-        points: by name, the cost and the scores of repeated runs; bars are standard deviations.
-        cost: what the cost is, with its unit; drawn on a logarithmic axis.
-        title: above the figure.
-    """
-    figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
-    steps: list[tuple[float, float]] = []
-    for name, (price, scores) in sorted(points.items(), key=lambda item: item[1][0]):
-        mean, on_front = np.mean(scores), not steps or np.mean(scores) > steps[-1][1]
-        if on_front:
-            steps.append((price, mean))
-        colour, size = ("0.1", 10) if on_front else ("0.55", 8)
-        axis.errorbar(
-            *(price, mean, np.std(scores, ddof=1)),
-            fmt="o",
-            capsize=3,
-            color=colour,
-            elinewidth=0.8,
-            markerfacecolor=colour if on_front else "white",
-        )
-        # Neighbours on the front are named on different sides.
-        side = "right" if on_front and len(steps) % 2 else "left"
-        axis.annotate(
-            *(name, (price, mean), (-5 if side == "right" else 5, 5 if on_front else -10)),
-            textcoords="offset points",
-            ha=side,
-            color=colour,
-            fontsize=size,
-        )
-    axis.step(*zip(*steps, strict=True), where="post", color="0.1", linewidth=0.8)
-    axis.set_xscale("log", base=2)
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.set(xlabel=cost, ylabel="UAR on people not trained on", title=title)
-    axis.margins(x=0.12, y=0.1)
+    axis.set(xlabel=f"difference in {unit}, with its interval; dots are pairs", title=title)
     return figure

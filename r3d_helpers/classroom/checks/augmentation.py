@@ -44,7 +44,7 @@ def one_draw(answer: object) -> str:
     if len(set(draws)) < 10 or not min(draws) < 0 < max(draws):
         raise Wrong(
             f"twenty clips are changed by {min(draws):.0f} to {max(draws):.0f} on average, in "
-            f"{len(set(draws))} ways. Draw anew for every clip, both brighter and darker."
+            f"{len(set(draws))} ways. Draw again for every clip, both brighter and darker."
         )
     return "one draw per clip, another for the next, and no value runs over."
 

@@ -53,7 +53,7 @@ def quiz_tuning(answer: object) -> str:
         "people; the step from validation to test comes on top.",
         "b": "then every second search would come out with a test score that is higher.",
         "c": "the highest of fifty scores is high because it is good, and because it was lucky; "
-        "the luck does not come along to other people.",
+        "its luck does not carry over to other people.",
         "d": "pruning stops bad trials; what it keeps, it does not change.",
         "e": "more trials make it worse: the highest of five hundred has even more luck in it.",
         "f": "if the test people had been seen, the score on them would be too high.",

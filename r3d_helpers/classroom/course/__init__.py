@@ -3,7 +3,9 @@
 from typing import TypeVar
 
 from . import (
+    augmentation,
     bug_hunt,
+    clip_size,
     explanations,
     hooks_and_weights,
     meet_the_clip,
@@ -13,6 +15,7 @@ from . import (
     scale_out,
     se_access,
     short_clips_and_gates,
+    tuning,
 )
 from .parts import Exercise, Guess, Hunt
 
@@ -29,6 +32,9 @@ GUESSES: tuple[Guess, ...] = (
     *redundant_lstm.GUESSES,
     *hooks_and_weights.GUESSES,
     *short_clips_and_gates.GUESSES,
+    *clip_size.GUESSES,
+    *augmentation.GUESSES,
+    *tuning.GUESSES,
     *own_videos.GUESSES,
     *explanations.GUESSES,
     *scale_out.GUESSES,
@@ -40,12 +46,9 @@ EXERCISES: tuple[Exercise, ...] = (
     *redundant_lstm.EXERCISES,
     *hooks_and_weights.EXERCISES,
     *short_clips_and_gates.EXERCISES,
-    Exercise("08_clip_size", "frames_needed", "1 · Enough frames", 2, 8),
-    Exercise("08_clip_size", "quiz_clip", "2 · One question", 1, 3),
-    Exercise("09_augmentation", "one_draw", "1 · Fix it", 2, 8),
-    Exercise("09_augmentation", "quiz_label", "2 · One question", 1, 3),
-    Exercise("10_tuning", "honest", "1 · The honest number", 2, 8),
-    Exercise("10_tuning", "quiz_tuning", "2 · One question", 1, 3),
+    *clip_size.EXERCISES,
+    *augmentation.EXERCISES,
+    *tuning.EXERCISES,
     *own_videos.EXERCISES,
     *explanations.EXERCISES,
     *scale_out.EXERCISES,
