@@ -50,7 +50,7 @@ def quiz_clip(answer: object) -> str:
         "c": "the first layers still see several steps and can tell the order; what `layer4` gets "
         "is one step that knows about it.",
         "d": "nothing raises: padding makes a step where there is none.",
-        "e": "then sixteen frames would have won by far, and three pairs cannot tell.",
+        "e": "then sixteen would be surely better in the table, which cannot tell.",
         "f": "weights that never learn cost time all the same: zeros are multiplied, too.",
     }
     return grade(answer, "c", reasons)

@@ -18,8 +18,8 @@ GUESSES = (
             "the three stages after them halves it.",
             "b": "that is what `layer2` works on. There are two more halvings behind it.",
             "c": "that is what `layer3` works on. `layer4` halves once more, before its filters.",
-            "d": "8, 4, 2, 1: three halvings, and nothing is left for a filter of three steps to "
-            "compare.",
+            "d": "eight, four, two, one: three halvings, and nothing is left for a filter of three "
+            "steps to compare.",
         },
     ),
     Guess(
