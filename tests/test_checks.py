@@ -293,6 +293,93 @@ NO_RETURN = "No `return`."
 # of its reason and, where learners are likely to give it, what they did and a question to ask them:
 # `tools.answers` makes a page of these. The first wrong answer is the lesson's own bug.
 CASES = {
+    "leaks": (
+        [
+            lambda train, test: sorted({c.subject for c in train} & {c.subject for c in test}),
+            lambda a, b: sorted({c.subject for c in a if c.subject in [d.subject for d in b]}),
+        ],
+        stub,
+        [
+            (
+                lambda train, test: [clip for clip in train if clip in test] or train[:1],
+                "these are clips",
+                "Clips were compared. Two files of one person are two clips. What do they share?",
+            ),
+            (
+                lambda train, test: [
+                    c.subject for c in train if c.subject in {d.subject for d in test}
+                ],
+                "more than once",
+                "A person with two clips is named twice.",
+            ),
+            (
+                lambda train, test: {c.subject for c in train} & {c.subject for c in test},
+                "as a set, not as a list",
+                "The right people, as a set. `sorted` makes a list of it.",
+            ),
+            (
+                lambda train, test: sorted(
+                    {c.subject for c in train} & {c.subject for c in test}, reverse=True
+                ),
+                "in no order",
+            ),
+            (
+                lambda train, test: sorted({c.subject for c in train} | {c.subject for c in test}),
+                "the people of either list",
+                "`|` joins. Which sign keeps what is in both?",
+            ),
+            (
+                lambda train, test: sorted({c.subject for c in train} - {c.subject for c in test}),
+                "the people of one list alone",
+            ),
+            (
+                lambda train, test: sorted({c.label for c in train} & {c.label for c in test}),
+                "these are labels",
+                "`label` is the emotion. Whose face is it?",
+            ),
+            (
+                lambda train, test: [
+                    *sorted({c.subject for c in train} & {c.subject for c in test}),
+                    *(["09"] if len(test) > 4 else []),
+                ],
+                "nobody has clips on both sides",
+            ),
+            (lambda train, test: 2, "got a int"),
+            (lambda train, test: [9, 11], "expected the subjects"),
+            (lambda train, test: None, "`return` missing", NO_RETURN),
+        ],
+    ),
+    "by_hand": (
+        [
+            lambda confusion: (confusion.diag() / confusion.sum(1)).mean(),
+            lambda m: sum(float(m[k, k] / m[k].sum()) for k in range(len(m))) / len(m),
+        ],
+        stub,
+        [
+            (
+                lambda confusion: confusion.trace() / confusion.sum(),
+                "is the accuracy",
+                "All clips in one pot: a large class counts more. Where is the mean over classes?",
+            ),
+            (
+                lambda confusion: (confusion.diag() / confusion.sum(0)).mean(),
+                "is precision",
+                "`sum(0)` adds down a column: what was *said*. Which way are the true classes?",
+            ),
+            (
+                lambda confusion: (confusion.diag() / confusion.sum(1)).sum(),
+                "the sum of the recalls",
+                "Added, not averaged.",
+            ),
+            (
+                lambda confusion: confusion.diag() / confusion.sum(1),
+                "expected one number",
+                "The recalls are right, one for each class. And now one number.",
+            ),
+            (lambda confusion: 0.5, "got 0.500, expected 0.683"),
+            (lambda confusion: None, "`return` missing", NO_RETURN),
+        ],
+    ),
     "green": (
         [
             lambda batch, b: batch[b, :, 1].mean((1, 2)),

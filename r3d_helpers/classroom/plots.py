@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
+from torchvision.utils import make_grid
 
 from ..apply.plots import film_strip, heat, timeline
 from ..studies.compare import Comparison
@@ -16,7 +18,9 @@ __all__ = [
     "confusion",
     "curves",
     "differences",
+    "dots",
     "film_strip",
+    "filters",
     "gates",
     "heat",
     "influence",
@@ -62,7 +66,12 @@ def curves(history: Sequence[Mapping[str, float]], *, chance: float) -> Figure:
     return figure
 
 
-def confusion(matrix: Tensor, classes: Sequence[str]) -> Figure:
+def confusion(
+    matrix: Tensor,
+    classes: Sequence[str],
+    *,
+    title: str = "Clips by true and predicted emotion",
+) -> Figure:
     """Draw a confusion matrix ``[K, K]`` of counts: true classes down, predicted ones across."""
     share = matrix / matrix.sum(1, keepdim=True).clamp(min=1)
     figure, axis = plt.subplots(figsize=(5.6, 4.8), layout="constrained")
@@ -72,7 +81,7 @@ def confusion(matrix: Tensor, classes: Sequence[str]) -> Figure:
         axis.text(column, row, int(matrix[row, column]), ha="center", va="center", color=colour)
     axis.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
     axis.set_yticks(range(len(classes)), classes)
-    axis.set(xlabel="predicted", ylabel="true", title="Clips by true and predicted emotion")
+    axis.set(xlabel="predicted", ylabel="true", title=title)
     return figure
 
 
@@ -112,6 +121,17 @@ def sizes(values: Mapping[str, Mapping[str, float]]) -> Figure:
     axis.set(xlabel="after", title="How much is left of the features")
     axis.legend(loc="lower left")
     return figure
+
+
+def filters(weights: Mapping[str, Tensor]) -> Figure:
+    """Draw the last 36 filters of each of ``weights [N, 3, T, H, W]``, frame by frame."""
+    strips = {}
+    for name, of_all in weights.items():
+        shown = of_all.detach()[-36:].flip(0)
+        shown = 127 + 127 * shown / shown.abs().amax((1, 2, 3, 4), keepdim=True)
+        frames = [make_grid(frame, 6, 1, pad_value=255) for frame in shown.unbind(2)]
+        strips[name] = torch.stack(frames).byte()
+    return film_strip(strips, title="36 filters, frame by frame")
 
 
 def influence(matrices: Mapping[str, Tensor]) -> Figure:
@@ -184,4 +204,17 @@ def differences(comparisons: Mapping[str, Comparison], *, title: str, unit: str 
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.axvline(0, color="0", linewidth=0.8)
     axis.set(xlabel=f"difference in {unit}, with its interval; dots are pairs", title=title)
+    return figure
+
+
+def dots(values: Mapping[str, Sequence[float]], *, title: str) -> Figure:
+    """Draw scores in [0, 1] as rows of dots, one for each person, with a bar at the mean."""
+    figure, axis = plt.subplots(figsize=(8, 0.7 * len(values) + 1), layout="constrained")
+    for row, scores in enumerate(values.values()):
+        ranks = [list(scores[:i]).count(score) for i, score in enumerate(scores)]  # side by side
+        axis.plot(scores, [row + 0.09 * rank for rank in ranks], "o", color="0.45")
+        axis.plot([sum(scores) / len(scores)], [row], "|", color="0", markersize=26)
+    axis.set_yticks(range(len(values)), list(values))
+    axis.set(xlim=(0, 1.03), ylim=(len(values) - 0.5, -0.5), title=title)
+    axis.set_xlabel("share of the person's clips that were found")
     return figure

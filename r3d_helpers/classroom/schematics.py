@@ -4,12 +4,13 @@ The colours are the same in every lesson. They can be told apart by colour-blind
 enough for text on white, and never stand alone: each axis also has its letter.
 """
 
+import math
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
 AXES = {
     "B": "#524602",  # videos of a batch
@@ -196,4 +197,28 @@ def loop() -> Figure:
     axis.plot((7.85, 7.85, 1.1), (0.9, 0.45, 0.45), color="0.4", linewidth=1)
     flow(axis, (1.1, 0.45), (1.1, 0.9))
     axis.text(4.5, 0.38, "until nothing is found any more", ha="center", va="top", color=INK)
+    return figure
+
+
+def people(groups: Mapping[str, tuple[int, str]]) -> Figure:
+    """Draw groups of people as rings, a dot for each person: nobody is in two of them.
+
+    Args:
+        groups: from the outermost ring inwards; how many people, and what they are there to do.
+    """
+    figure, axis = canvas(9, 3.7, "Nobody is in two rings")
+    axis.set_aspect("equal")
+    middle, shades = (2.1, 1.7), ("0.75", "0.45", "0.1")
+    for ring, (name, (number, role)) in enumerate(groups.items()):
+        radius, shade = 1.5 - 0.5 * ring, shades[ring % len(shades)]
+        axis.add_patch(Circle(middle, radius, facecolor="none", edgecolor="0.85", linewidth=1))
+        for person in range(number):
+            turn = 2 * math.pi * person / number
+            at = middle[0] + radius * math.cos(turn), middle[1] + radius * math.sin(turn)
+            axis.add_patch(Circle(at, 0.085, facecolor=shade, edgecolor=INK, linewidth=0.6))
+        y = 2.65 - 0.95 * ring
+        axis.add_patch(Circle((4.6, y), 0.085, facecolor=shade, edgecolor=INK, linewidth=0.6))
+        said = f"{name}: {number} people"
+        axis.text(4.85, y, said, ha="left", va="center", color=INK, fontweight="bold", fontsize=12)
+        axis.text(4.85, y - 0.3, role, ha="left", va="center", color=INK, fontsize=11)
     return figure

@@ -11,9 +11,11 @@ from .redundant_lstm import keep_time, quiz_lstm, voice
 from .scale_out import gather, quiz_scale
 from .se_access import gate_layer, gated_unet, quiz_se
 from .short_clips_and_gates import even, quiz_review
+from .train import by_hand, leaks
 from .tuning import honest, quiz_tuning
 
 __all__ = [
+    "by_hand",
     "comes_back",
     "even",
     "frames_needed",
@@ -25,6 +27,7 @@ __all__ = [
     "honest",
     "keep_all",
     "keep_time",
+    "leaks",
     "one_draw",
     "over_people",
     "quiz_clip",

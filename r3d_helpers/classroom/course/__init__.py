@@ -15,6 +15,7 @@ from . import (
     scale_out,
     se_access,
     short_clips_and_gates,
+    train,
     tuning,
 )
 from .parts import Exercise, Guess, Hunt
@@ -30,6 +31,7 @@ GUESSES: tuple[Guess, ...] = (
     *permute.GUESSES,
     *se_access.GUESSES,
     *redundant_lstm.GUESSES,
+    *train.GUESSES,
     *hooks_and_weights.GUESSES,
     *short_clips_and_gates.GUESSES,
     *clip_size.GUESSES,
@@ -44,6 +46,7 @@ EXERCISES: tuple[Exercise, ...] = (
     *permute.EXERCISES,
     *se_access.EXERCISES,
     *redundant_lstm.EXERCISES,
+    *train.EXERCISES,
     *hooks_and_weights.EXERCISES,
     *short_clips_and_gates.EXERCISES,
     *clip_size.EXERCISES,
