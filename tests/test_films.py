@@ -220,7 +220,7 @@ DRAWN = {
     "squeeze_excite_scale": lambda: circuits.squeeze_excite_scale(256, 4, 6, 7),
     "lstm": circuits.lstm,
     "batch": lambda: schematics.batch(5, 16, 3, 48, 40),
-    "people": lambda: schematics.people({"train": (41, "learn"), "test": (12, "wait")}),
+    "people": lambda: schematics.people({"train": 41, "validation": 7, "test": 12}),
     "funnel": lambda: schematics.funnel(STAGES),
     "funnel of time": lambda: schematics.funnel(STAGES, "T"),
 }

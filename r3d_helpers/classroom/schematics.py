@@ -200,17 +200,22 @@ def loop() -> Figure:
     return figure
 
 
-def people(groups: Mapping[str, tuple[int, str]]) -> Figure:
+def people(groups: Mapping[str, int]) -> Figure:
     """Draw groups of people as rings, a dot for each person: nobody is in two of them.
 
     Args:
-        groups: from the outermost ring inwards; how many people, and what they are there to do.
+        groups: how many there are to train, to validate and to test with, from outside inwards.
     """
     figure, axis = canvas(9, 3.7, "Nobody is in two rings")
     axis.set_aspect("equal")
-    middle, shades = (2.1, 1.7), ("0.75", "0.45", "0.1")
-    for ring, (name, (number, role)) in enumerate(groups.items()):
-        radius, shade = 1.5 - 0.5 * ring, shades[ring % len(shades)]
+    roles = {
+        "0.75": "their clips change the weights",
+        "0.45": "their score chooses the epoch",
+        "0.1": "looked at once, at the end",
+    }
+    middle, rings = (2.1, 1.7), zip(roles.items(), groups.items(), strict=True)
+    for ring, ((shade, role), (name, number)) in enumerate(rings):
+        radius = 1.5 - 0.5 * ring
         axis.add_patch(Circle(middle, radius, facecolor="none", edgecolor="0.85", linewidth=1))
         for person in range(number):
             turn = 2 * math.pi * person / number
