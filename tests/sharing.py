@@ -6,21 +6,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LONGEST = (  # in this order, so that no process is still busy when the other has nothing left
-    "notebooks/04_train_the_fixed_model.ipynb",
     "tests/test_browser.py",
-    "tests/test_scale.py",
+    "notebooks/04_train_the_fixed_model.ipynb",
     "tests/test_book.py",
-    "notebooks/13_scale_out.ipynb",
-    "notebooks/10_tuning.ipynb",
+    "tests/test_scale.py",
+    "tests/test_hunts.py",
     "tests/test_tuning.py",
+    "notebooks/13_scale_out.ipynb",
     "notebooks/03_bug_redundant_lstm.ipynb",
+    "notebooks/10_tuning.ipynb",
     "notebooks/08_clip_size.ipynb",
+    "tests/test_model_lean.py",
+    "tests/test_model.py",
     "tests/test_checks.py",
     "tests/test_doctor.py",
-    "tests/test_bugs.py",
-    "tests/test_model.py",
-    "tests/test_model_lean.py",
     "tests/test_main.py",
+    "tests/test_bugs.py",
+    "tests/test_experiments.py",
 )
 SLOW = {  # what trains the real network, or starts processes
     *LONGEST,

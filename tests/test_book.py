@@ -209,8 +209,7 @@ def test_tracebacks_are_red(open_page, scheme):
 
 def test_a_widget_that_needs_a_kernel_stands_still(open_page):
     page = open_page("notebooks/11_your_own_videos")
-    page.wait_for_selector(".widget-vbox img")
-    assert "The file stays on this machine" in page.inner_text(".widget-vbox")
+    page.get_by_text("The file stays on this machine").first.wait_for()
     assert page.is_disabled("button.widget-upload")
 
 

@@ -26,15 +26,16 @@ GUESSES = (
         LESSON,
         "map",
         "hiding the bright places",
-        "b",
+        "d",
         {
-            "a": "it is what the map is meant for, and for layer3 it holds. The map of layer4 has "
-            "so few places here that its bright patch is nearly any patch.",
-            "b": "layer4 has 2 x 2 places left at this size of clip, too coarse to localise "
-            "anything.",
+            "a": "that is what the map is meant for. But neither difference is larger than what "
+            "twelve people leave open: both intervals contain zero.",
+            "b": "on average its bright patch does cost more. But the interval contains zero: "
+            "twelve people are too few to be sure.",
             "c": "it is the usual choice, for pictures of 224 pixels. With 2 x 2 places there is "
             "little to choose from.",
-            "d": "for layer3 a difference can be seen: compare person by person.",
+            "d": "both intervals contain zero. In layer3 the bright patch costs more on average, "
+            "and of twelve people that is not enough to tell.",
         },
     ),
 )
