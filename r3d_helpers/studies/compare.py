@@ -11,7 +11,7 @@ likely         the 80 % interval leaves out zero: at most one time in five
 cannot tell    anything else. It does not mean that both are equally good
 =============  ====================================================================================
 
-Whoever makes several comparisons says so, ``comparisons=5``, and every interval becomes wider
+If you make several comparisons, say so, ``comparisons=5``, and every interval becomes wider
 (Bonferroni): then the one time in twenty holds for all five together.
 
 >>> light, none = [0.80, 0.83, 0.84], [0.70, 0.75, 0.71]
