@@ -100,6 +100,20 @@ def test_it_says_what_a_table_of_t_says():
     assert str(found) == "+0.200 (-0.140 to +0.540), likely"
 
 
+def test_people_are_compared_by_the_plain_table_of_t():
+    found = compare.paired([0.9, 0.5, 0.7], [0.8, 0.3, 0.4])
+    reach = 4.303 * 0.1 / 3**0.5
+    assert (found.low, found.high) == pytest.approx((0.2 - reach, 0.2 + reach), abs=1e-4)
+    assert found.pairs == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_sure_of_paired_people_is_wrong_at_most_one_time_in_twenty():
+    """Without it: the test of lesson 12's maps is sure of luck, or of nothing."""
+    drawn = np.random.default_rng(0).standard_normal((1500, 2, 12)).tolist()
+    words = [compare.paired(*pair, comparisons=2).verdict for pair in drawn]
+    assert 0.01 < words.count("sure") / len(words) < 0.025 + 0.01
+
+
 def test_several_comparisons_widen_every_interval():
     scores, others = [0.80, 0.83, 0.84], [0.70, 0.75, 0.71]
     alone, many = (
@@ -157,6 +171,8 @@ def test_more_splits_of_the_same_people_are_not_always_enough():
         (lambda: compare.settings([1], [1], train=4, test=1), "2 pairs or more, got 1 and 1"),
         (lambda: compare.settings([1, 2], [1], train=4, test=1), "got 2 and 1 scores"),
         (lambda: compare.settings([1, 2], [1, 3], train=0, test=1), "train must be 1 or more"),
+        (lambda: compare.paired([1], [1]), "2 pairs or more, got 1 and 1"),
+        (lambda: compare.paired([1, 2], [1, 3], comparisons=0), "comparisons must be 1 or more"),
         (lambda: compare.splits_needed(0, 1, train=4, test=1), "gain and deviation"),
         (lambda: compare.splits_needed(1, 1, train=4, test=1, power=1), "between 0 and 1"),
     ],

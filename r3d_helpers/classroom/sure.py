@@ -72,9 +72,11 @@ def experiments(splits: int, truth: float) -> np.ndarray:
 def found(pairs: np.ndarray, test: int) -> list[compare.Comparison]:
     """What each experiment says; with ``test`` 0 as if its splits had nothing in common."""
     zeros = [0.0] * pairs.shape[1]
-    # A training set without end is what makes the correction vanish.
-    train = PEOPLE - TEST if test else 10**9
-    return [compare.settings(row, zeros, train=train, test=test or 1) for row in pairs.tolist()]
+    people = {"train": PEOPLE - TEST, "test": test}
+    return [
+        compare.settings(row, zeros, **people) if test else compare.paired(row, zeros)
+        for row in pairs.tolist()
+    ]
 
 
 def _counted(rows: list[compare.Comparison]) -> str:

@@ -1,8 +1,9 @@
 """Is one better than the other? One answer for every comparison: sure, likely or cannot tell.
 
-Two questions look alike and are not. `settings` asks about two **ways to train**, from runs on
+Questions that look alike and are not. `settings` asks about two **ways to train**, from runs on
 several splits of the people. `models` asks about two **trained models**, from their answers for
-the same people. Both take differences in pairs, and both answer with a `Comparison`:
+the same people. `paired` asks about two **numbers that each person has**. All take differences in
+pairs, and all answer with a `Comparison`:
 
 =============  ====================================================================================
 sure           the 95 % interval of the difference leaves out zero: where there is no difference,
@@ -45,7 +46,7 @@ class Comparison:
         low: lower end of its 95 % interval, wider for several comparisons.
         high: its upper end.
         verdict: ``"sure"``, ``"likely"`` or ``"cannot tell"``.
-        pairs: the difference on each split of the people; of two models none.
+        pairs: the difference on each split of the people, or of each person; of two models none.
     """
 
     mean: float
@@ -86,20 +87,26 @@ def settings(
     Source: Nadeau and Bengio 2003, Inference for the Generalization Error.
     """
     _expect(train=train, test=test, comparisons=comparisons)
-    if len(scores) != len(others) or len(scores) < 2:
-        raise ValueError(
-            f"a comparison needs 2 pairs or more, got {len(scores)} and {len(others)} scores"
-        )
-    pairs = tuple(score - other for score, other in zip(scores, others, strict=True))
-    middle, error = mean(pairs), stdev(pairs) * (1 / len(pairs) + test / train) ** 0.5
+    return _t_test(scores, others, test / train, comparisons)
 
-    def inside(alpha: float) -> tuple[float, float]:
-        if error < 1e-9:  # equal to the last digit: rounded scores, or the same run twice
-            return -float("inf"), float("inf")
-        reach = float(stdtrit(len(pairs) - 1, 1 - alpha / comparisons / 2)) * error
-        return middle - reach, middle + reach
 
-    return Comparison(middle, *inside(SURE), _verdict(inside(SURE), inside(LIKELY)), pairs)
+def paired(values: Sequence[float], others: Sequence[float], *, comparisons: int = 1) -> Comparison:
+    """Compare two numbers that each person has: the paired t test.
+
+    The pairs must have nothing in common: one for each person, say, or one for each group of
+    people that shares nobody with another. Several clips of one person are not such pairs: take
+    their mean first. For splits of the same people take `settings`.
+
+    Args:
+        values: the first number of each person.
+        others: the second, in the same order.
+        comparisons: how many are made in all.
+
+    Raises:
+        ValueError: fewer than two pairs, values without a partner, or a number below 1.
+    """
+    _expect(comparisons=comparisons)
+    return _t_test(values, others, 0.0, comparisons)
 
 
 def models(
@@ -203,6 +210,26 @@ def table(comparisons: Mapping[str, Comparison]) -> str:
     """A line for each comparison: its name, the difference, the interval, the verdict."""
     wide = max(map(len, comparisons))
     return "\n".join(f"{name:<{wide}}  {found}" for name, found in comparisons.items())
+
+
+def _t_test(
+    scores: Sequence[float], others: Sequence[float], shared: float, comparisons: int
+) -> Comparison:
+    """A t interval of the mean difference; ``shared`` is added to the variance of the mean."""
+    if len(scores) != len(others) or len(scores) < 2:
+        raise ValueError(
+            f"a comparison needs 2 pairs or more, got {len(scores)} and {len(others)} scores"
+        )
+    pairs = tuple(score - other for score, other in zip(scores, others, strict=True))
+    middle, error = mean(pairs), stdev(pairs) * (1 / len(pairs) + shared) ** 0.5
+
+    def inside(alpha: float) -> tuple[float, float]:
+        if error < 1e-9:  # equal to the last digit: rounded scores, or the same run twice
+            return -float("inf"), float("inf")
+        reach = float(stdtrit(len(pairs) - 1, 1 - alpha / comparisons / 2)) * error
+        return middle - reach, middle + reach
+
+    return Comparison(middle, *inside(SURE), _verdict(inside(SURE), inside(LIKELY)), pairs)
 
 
 def _verdict(at_95: tuple[float, float], at_80: tuple[float, float]) -> str:
