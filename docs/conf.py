@@ -72,6 +72,7 @@ docs/learn/access
 :caption: To teach
 
 docs/teach/instructor
+docs/teach/lesson-by-lesson
 docs/teach/answers
 docs/teach/room
 ```

@@ -196,6 +196,14 @@ def test_pages_are_whole_without_a_network(open_page, folder, viewport, scheme):
         page.context.close()
 
 
+def test_a_page_fits_any_window(open_page):
+    """Without it: on the usual laptop, 1366 wide, every page can be pushed aside a little."""
+    page = open_page("docs/teach/instructor")
+    for width in (360, 700, 1100, 1313, 1366, 1400, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(WIDTH) <= 0, width
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_tracebacks_are_red(open_page, scheme):
     page = open_page("notebooks/01_bug_permute", color_scheme=scheme)

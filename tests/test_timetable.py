@@ -1,20 +1,23 @@
-"""The instructor's guide: its timetables fit, its code does what it says, its pages are new."""
+"""The instructor's guide: its timetables fit, its code does what it says, nothing is stale."""
 
 import contextlib
 import csv
 import dataclasses
 import io
+import math
 import re
 
 import lessons
 import pytest
 
+from r3d_helpers.classroom import course
 from tools import notebooks, timetable
 from tools.lessons import lessons as listed
 
 PLANS = {plan.name: plan for plan in timetable.plans()}
 USED = sorted({block.lesson for plan in timetable.plans() for block in plan.blocks if block.lesson})
 GUIDE = timetable.GUIDE.read_text(encoding="utf-8")
+EACH = timetable.GUIDE.with_name("lesson-by-lesson.md").read_text(encoding="utf-8")
 
 
 def total(plan, seconds):
@@ -33,10 +36,23 @@ def test_a_timetable_fits_and_leaves_a_reserve(name):
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_what_runs_during_a_break_is_done_when_it_ends(name):
-    for row in timetable.rows(PLANS[name], timetable.timings()):
-        if row.block.computes:
-            assert timetable.SLOW * row.seconds <= 60 * row.minutes
+def test_learners_do_something_for_a_third_of_the_time(name):
+    """Without it: the guide slides back into a talk with nine minutes of exercise."""
+    plan = PLANS[name]
+    breaks = sum(block.minutes for block in plan.blocks if block.what == "Break")
+    assert 3 * plan.doing >= plan.length - breaks
+    assert all(block.learners for block in plan.blocks)
+    assert timetable.plans()[0].doing >= 30
+
+
+def test_what_people_do_on_their_own_adds_up():
+    alone = {"1 · Back from the pile": 9, "The row of memory": 5}
+    votes = {"Predict": 3}
+    some = timetable.Plan("some", 90, (block("Predict", alone=alone, predict=votes), block()))
+    assert (some.doing, some.guessing) == (14, 3)
+    assert "on their own for 14 of the 90 minutes; votes take 3 more" in timetable.table(
+        some, timetable.timings()
+    )
 
 
 @pytest.mark.parametrize("lesson", USED)
@@ -115,13 +131,31 @@ def test_what_is_told_takes_its_minutes_and_does_not_run():
     assert total(timetable.Plan("told", 90, (told,)), timetable.timings()) == 2
 
 
-def test_an_exercise_is_reached_without_a_jump():
-    alone = block(alone={"1 · Back from the pile": 9})
-    assert seconds_of(block(timetable.START), alone, block("Symptom")) == [60, 0, 0]
+def test_an_exercise_is_reached_without_a_jump_and_what_is_moved_is_not():
+    exercise, moved = (
+        block(alone={name: 5}) for name in ("1 · Back from the pile", "The row of memory")
+    )
+    assert seconds_of(block(timetable.START), exercise, block("Symptom")) == [60, 0, 0]
+    assert seconds_of(block(timetable.START), moved) == [60, 60]
+
+
+def test_what_may_be_left_out_is_named_with_what_that_saves():
+    late = ("Symptom", "Predict")
+    some, every = (
+        timetable.Plan("some", 90, (block("Symptom", "Predict", late=late[:count]),))
+        for count in (1, 2)
+    )
+    saved = round(timetable.rows(some, timetable.timings())[0].saved["Symptom"])
+    assert f"| Symptom ({saved} min) |" in timetable.table(some, timetable.timings())
+    assert "| all of it |" in timetable.table(every, timetable.timings())
 
 
 EXERCISES = {
-    (block.lesson, name) for p in timetable.plans() for block in p.blocks for name in block.alone
+    (block.lesson, name)
+    for plan in timetable.plans()
+    for block in plan.blocks
+    for name in block.alone
+    if name in timetable.exercises(block.lesson)
 }
 
 
@@ -149,7 +183,7 @@ def test_a_section_up_to_a_tag_ends_in_front_of_it():
 def test_every_lesson_has_its_paragraph_and_every_bug_its_take_home():
     for path in notebooks.NOTEBOOKS.glob("*.ipynb"):
         title = lessons.load(path.stem).cells[0].source.splitlines()[0].removeprefix("# ")
-        part = GUIDE.partition(f"\n### {title}\n")[2].partition("\n### ")[0]
+        part = EACH.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
         for words in ("*Objectives:*", "**Do not skip**", "**Predict", "**Discuss:**"):
             assert words in part, (title, words)
         assert ("**Take home.**" in part and "<summary>Solution</summary>" in part) == (
@@ -159,9 +193,9 @@ def test_every_lesson_has_its_paragraph_and_every_bug_its_take_home():
 
 def test_every_block_of_the_90_minutes_is_described_with_its_vote():
     described = GUIDE.partition("\n### Block by block\n")[2].partition("\n## ")[0]
-    _, *parts = re.split(r"^\*\*(.+)\.\*\*", described, flags=re.MULTILINE)
+    _, *parts = re.split(r"^\*\*(.+?)\.?\*\*", described, flags=re.MULTILINE)
     _, *planned = PLANS["90 minutes"].blocks
-    assert parts[::2] == [block.what.partition(":")[0] for block in planned]
+    assert parts[::2] == [block.what for block in planned]
     for block, text in zip(planned, parts[1::2], strict=True):
         options = re.search(r"^\|.*\*\*[a-d]", text, re.MULTILINE)
         assert bool(options) == bool(block.predict), block.what
@@ -173,7 +207,7 @@ def blocks(kind, text):
 
 @pytest.mark.parametrize(
     "part",
-    [part for part in re.split(r"^##+ ", GUIDE, flags=re.MULTILINE) if "```python" in part],
+    [part for part in re.split(r"^##+ ", GUIDE + EACH, flags=re.MULTILINE) if "```python" in part],
     ids=lambda part: part.partition("\n")[0],
 )
 def test_code_in_the_guide_prints_what_stands_below_it(part):
@@ -187,5 +221,73 @@ def test_code_in_the_guide_prints_what_stands_below_it(part):
 
 
 def test_the_guide_states_the_minutes_of_the_bug_lessons():
-    stated = re.search(r"lessons 01 to 03 say (\d+), (\d+) and (\d+) minutes", GUIDE).groups()
+    stated = re.search(r"lessons 01\s+to 03\s+say (\d+), (\d+) and (\d+) minutes", GUIDE).groups()
     assert [int(minutes) for minutes in stated] == [lesson.minutes for lesson in listed("bug")]
+
+
+def sections(lesson):
+    """The code cells of a lesson as text, each with the section it is in."""
+    found = {cell.id: cell.section for cell in timetable.cells(lesson)}
+    return [(found[c.id], c.source) for c in lessons.load(lesson).cells if c.cell_type == "code"]
+
+
+def asked(lesson):
+    """The sections of a lesson that ask for a guess, with the letter of the right answer."""
+    for section, source in sections(lesson):
+        if found := re.search(r'guesses\.ask\("(\w+)"\)', source):
+            yield section, course.guess(found[1]).right
+
+
+@pytest.mark.parametrize("lesson", [path.stem for path in notebooks.NOTEBOOKS.glob("*.ipynb")])
+def test_the_page_of_lessons_has_every_guess_and_its_right_letter(lesson):
+    """Without it: an instructor prepares for questions that no lesson asks any more."""
+    title = lessons.load(lesson).cells[0].source.splitlines()[0].removeprefix("# ")
+    part = EACH.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    _, *parts = re.split(r"^\*\*Predict, \*(.+?)\*:\*\*", part, flags=re.MULTILINE)
+    right = [re.search(r"\*\*([a-d]), right\*\*", text)[1] for text in parts[1::2]]
+    assert list(zip(parts[::2], right, strict=True)) == list(asked(lesson))
+
+
+@pytest.mark.parametrize(
+    "lesson", sorted({block.lesson for block in PLANS["90 minutes"].blocks} - {""})
+)
+def test_a_vote_of_the_90_minutes_has_the_right_letter(lesson):
+    described = GUIDE.partition("\n### Block by block\n")[2].partition("\n## ")[0]
+    answers = dict(asked(lesson))
+    for block in PLANS["90 minutes"].blocks:
+        for section in block.predict if block.lesson == lesson else ():
+            text = described.partition(f"**{block.what}.**")[2].partition("\n**")[0]
+            assert re.search(r"\*\*([a-d]), right", text)[1] == answers[section], section
+
+
+def slug(heading):
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_table_of_films_has_everything_that_plays_or_can_be_moved():
+    """Without it: a new film has no question, and an instructor plays it as a decoration."""
+    shows = re.compile(r"films\.play\(|(Explorer|Picker|Asker|RowOfMemory)\(")
+    there = [
+        (path.name, slug(section))
+        for path in sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
+        for section, source in sections(path.stem)
+        if shows.search(source)
+    ]
+    table = GUIDE.partition("\n## Films and things to move\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| \[.+?\]\(\.\./\.\./notebooks/(.+?)#(.+?)\)", table, re.MULTILINE)
+    assert rows == there
+
+
+def test_how_many_must_have_found_more_is_computed():
+    """Without it: a class is told that it has learned something, and a coin would say so, too."""
+    part = GUIDE.partition("\n### The hunt before and the hunt after\n")[2].partition("\n## ")[0]
+    changed, more = (
+        list(map(int, re.findall(r"\d+", re.search(rf"^\| {row}.*$", part, re.MULTILINE)[0])))
+        for row in ("learners who changed", "of these, found more")
+    )
+
+    def by_chance(least, of):
+        return sum(math.comb(of, k) for k in range(least, of + 1)) / 2**of
+
+    for of, least in zip(changed, more, strict=True):
+        assert by_chance(least, of) < 1 / 20 <= by_chance(least - 1, of)

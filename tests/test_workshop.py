@@ -65,13 +65,13 @@ def prose(notebook):
 
 def test_every_exercise_to_take_home_is_there_and_runs(tree):
     """Without it: learners go home without an exercise, or with its solution."""
-    guide = (workshop.ROOT / "docs" / "teach" / "instructor.md").read_text(encoding="utf-8")
+    page = (workshop.ROOT / "docs" / "teach" / "lesson-by-lesson.md").read_text(encoding="utf-8")
     notebook = nbformat.read(tree / "notebooks" / "take_home.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
-    assert prose(notebook).count("**Take home.**") == guide.count("\n**Take home.**") == 6
+    assert prose(notebook).count("**Take home.**") == page.count("\n**Take home.**") == 6
     assert len(code_cells(notebook)) == 6
-    for part in re.split(r"^### ", guide, flags=re.MULTILINE):
+    for part in re.split(r"^## ", page, flags=re.MULTILINE):
         if "\n**Take home.**" in part:
             assert f"\n## {part.splitlines()[0]}\n\n**Take home.**" in f"\n{prose(notebook)}"
             _, *hidden = re.findall(r"^```\w+\n(.*?)^```$", part, re.DOTALL | re.MULTILINE)

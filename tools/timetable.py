@@ -71,10 +71,15 @@ class Block:
     together: tuple[str | Part, ...] = ()
     predict: dict[str, int] = field(default_factory=dict)  # which have a vote, and its minutes
     told: dict[str, int] = field(default_factory=dict)  # which are told, not run, in how many
-    alone: dict[str, int] = field(default_factory=dict)  # exercises, and minutes for each
-    computes: tuple[str, ...] = ()  # sections that run by themselves, during a break
+    alone: dict[str, int] = field(default_factory=dict)  # what people do on their own, and minutes
     late: tuple[str, ...] = ()  # what to leave out when you are late
     minutes: int = 0
+    learners: str = ""  # what they do meanwhile
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of its sections."""
+        return [*map(_name, self.together), *self.alone]
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,16 @@ class Plan:
     name: str
     length: int
     blocks: tuple[Block, ...]
+
+    @property
+    def doing(self) -> int:
+        """Minutes in which learners work on their own: exercises, hunts, things to move."""
+        return sum(sum(block.alone.values()) for block in self.blocks)
+
+    @property
+    def guessing(self) -> int:
+        """Minutes of votes."""
+        return sum(sum(block.predict.values()) for block in self.blocks)
 
 
 def plans() -> tuple[Plan, ...]:
@@ -98,18 +113,24 @@ def plans() -> tuple[Plan, ...]:
 def _block(entry: dict) -> Block:
     parts = [Part(**p) if isinstance(p, dict) else p for p in entry.get("together", ())]
     alone = dict(_alone(entry["lesson"], part) for part in entry.get("alone", ()))
-    lists = {name: tuple(entry.get(name, ())) for name in ("computes", "late")}
-    return Block(**{**entry, "together": tuple(parts), "alone": alone, **lists})
+    late = tuple(entry.get("late", ()))
+    return Block(**{**entry, "together": tuple(parts), "alone": alone, "late": late})
 
 
 def _alone(lesson: str, part: str | dict) -> tuple[str, int]:
     """What people do on their own, and its minutes; those of exercises are the course's."""
     if isinstance(part, dict):
         return part["section"], part["minutes"]
-    for exercise in course.EXERCISES:
-        if (exercise.lesson, exercise.title) == (lesson, part):
-            return part, exercise.minutes
-    raise ValueError(f"{lesson} has no exercise {part!r}: see r3d_helpers/classroom/course/")
+    minutes = exercises(lesson)
+    if part not in minutes:
+        raise ValueError(f"{lesson} has no exercise {part!r}: see r3d_helpers/classroom/course/")
+    return part, minutes[part]
+
+
+def exercises(lesson: str) -> dict[str, int]:
+    """The minutes of a lesson's exercises and hunts, by heading, as the course has them."""
+    every = (*course.EXERCISES, *course.HUNTS)
+    return {exercise.title: exercise.minutes for exercise in every if exercise.lesson == lesson}
 
 
 def cells(lesson: str) -> Iterator[Cell]:
@@ -174,7 +195,8 @@ def rows(plan: Plan, seconds: dict[tuple[str, str], float]) -> list[Row]:
 
     A section needs those above it to have run. Where some were left out, people choose Run All
     Above, and it computes all that stands above, also what it has computed before. An exercise
-    needs its lesson's beginning only, and what is told does not run.
+    needs its lesson's beginning only, and what is told does not run. What is moved, and is no
+    exercise, is reached like any section.
 
     Raises:
         ValueError: a section or tag is not in its lesson, or a cell has no time.
@@ -203,10 +225,10 @@ def _computing(
     block: Block, parts: dict[str, list[int]], lesson: list[Cell], costs: list[float], ran: int
 ) -> tuple[float, int]:
     """A block's seconds, where the first ``ran`` cells have run; and how many have after it."""
-    computing = 0.0
+    computing, short = 0.0, exercises(block.lesson)
     for name, part in parts.items():
         code = [i for i in part if lesson[i].id]
-        if name in block.alone:
+        if name in short and name in block.alone:
             computing += sum(costs[i] for i in code)
         elif code and name not in block.told:
             begin, end = code[0], code[-1] + 1
@@ -220,7 +242,7 @@ def _computing(
 def _parts(block: Block, lesson: list[Cell]) -> dict[str, list[int]]:
     """The sections of a block by name, and the places of their cells in the lesson."""
     parts = {}
-    for part in (*block.together, *block.alone, *block.computes):
+    for part in (*block.together, *block.alone):
         name = _name(part)
         parts[name] = [i for i, cell in enumerate(lesson) if cell.section == name]
         if not parts[name]:
@@ -240,16 +262,18 @@ def _name(part: str | Part) -> str:
 def table(plan: Plan, seconds: dict[tuple[str, str], float]) -> str:
     """The timetable as Markdown, with what it adds up to and what it leaves out."""
     worked_out = rows(plan, seconds)
-    lines = ["| start | min | what | late? leave out |", "|---|---|---|---|"]
+    lines = ["| start | min | what | learners | late? leave out |", "|---|---|---|---|---|"]
     # The clock is rounded, not the blocks: ten of them, each rounded up, would cost five minutes.
     ends = [math.ceil(end) for end in accumulate(row.minutes for row in worked_out)]
     for start, end, row in zip([0, *ends], ends, worked_out, strict=False):
-        late = "; ".join(f"{section} ({saved} min)" for section, saved in row.saved.items())
-        lines.append(f"| {_clock(start)} | {end - start} | {_what(row)} | {late} |")
-    lines.append(f"| {_clock(ends[-1])} | {plan.length - ends[-1]} | in reserve | |")
-    ends_at = {row.block.lesson: end for end, row in zip(ends, worked_out, strict=True)}
-    leave = [f"{lesson[:2]} at {_clock(end)}" for lesson, end in ends_at.items() if lesson]
+        cells = (_clock(start), end - start, _what(row), row.block.learners, _late(row))
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    lines.append(f"| {_clock(ends[-1])} | {plan.length - ends[-1]} | in reserve | | |")
+    ends_at = {row.block.lesson[:2]: end for end, row in zip(ends, worked_out, strict=True)}
+    leave = [f"{number} at {_clock(end)}" for number, end in ends_at.items() if number]
     lines += ["", f"**Checkpoints:** you leave lesson {', '.join(leave)}."]
+    doing = f"on their own for {plan.doing} of the {plan.length} minutes"
+    lines += ["", f"**Doing:** learners work {doing}; votes take {plan.guessing} more."]
     summary = f"Left out of the {plan.length} minutes"
     lines += ["", f"<details><summary>{summary}</summary>", ""]
     for lesson in dict.fromkeys(block.lesson for block in plan.blocks if block.lesson):
@@ -260,12 +284,7 @@ def table(plan: Plan, seconds: dict[tuple[str, str], float]) -> str:
 
 def left_out(plan: Plan, lesson: str) -> list[str]:
     """The sections of a lesson that a plan does not name."""
-    named = {
-        _name(part)
-        for block in plan.blocks
-        if block.lesson == lesson
-        for part in (*block.together, *block.alone, *block.computes)
-    }
+    named = {name for block in plan.blocks if block.lesson == lesson for name in block.parts}
     sections = dict.fromkeys(cell.section for cell in cells(lesson))
     return [section for section in sections if section not in {*named, START, "Exercise"}]
 
@@ -281,13 +300,18 @@ def _what(row: Row) -> str:
             note.append(f"told, {minutes} min")
         shown.append(_name(part) + (f" *({'; '.join(note)})*" if note else ""))
     shown += [f"{name} *(on their own, {minutes} min)*" for name, minutes in block.alone.items()]
-    shown += [f"{section} *(by itself)*" for section in block.computes]
     text = f"**{block.what}**"
     if shown:
         text += f"<br>{_link(block.lesson)}: {'; '.join(shown)}"
     if row.seconds:
         text += f"<br>computes {math.ceil(row.seconds)} s"
     return text
+
+
+def _late(row: Row) -> str:
+    if row.saved and set(row.saved) == set(row.block.parts):
+        return "all of it"
+    return "; ".join(f"{section} ({saved} min)" for section, saved in row.saved.items())
 
 
 def _link(lesson: str) -> str:
@@ -309,8 +333,11 @@ def rates() -> str:
   quick vote: {QUICK} minute.
 - **Computing:** the measured seconds, times {SLOW} for a slow laptop. A jump counts in full, for it
   runs everything above once more. The tables show the seconds as measured.
-- **Telling from the board, working on their own:** the minutes that the tables name. They are a
-  guess.
+- **Working on their own:** an exercise and a hunt have the minutes that the lesson names. Those for
+  moving something are in `plans.toml`, and so are those for telling something from the board. All
+  of them are a guess.
+- **Doing** is the sum of what people do on their own. Votes are counted apart, and running a cell
+  together is not counted at all.
 - **Reserve:** {RESERVE} minutes or more, for questions. A test fails when there are fewer."""
 
 

@@ -94,10 +94,10 @@ class WorkshopError(Exception):
     """Why there is no zip, and what to do."""
 
 
-def take_home(guide: str) -> NotebookNode:
-    """The exercises of the instructor's guide as a notebook, without what they print or answer."""
+def take_home(page: str) -> NotebookNode:
+    """The exercises of the page *lesson by lesson*, without what they print or answer."""
     cells = [nbformat.v4.new_markdown_cell(TAKE_HOME)]
-    for part in re.split("^### ", guide, flags=re.MULTILINE):
+    for part in re.split("^## ", page, flags=re.MULTILINE):
         if found := _TAKE_HOME.search(part):
             task = f"## {part.splitlines()[0]}\n\n{found[1]}"
             cells += [nbformat.v4.new_markdown_cell(task), nbformat.v4.new_code_cell(found[2])]
@@ -124,8 +124,8 @@ def assemble(folder: Path) -> None:
         shutil.copy(LEARNER / name, folder)
     (folder / "README.txt").write_text(README, encoding="utf-8")
     copies.renew(notebooks.NOTEBOOKS, folder / "notebooks")
-    guide = (ROOT / "docs" / "teach" / "instructor.md").read_text(encoding="utf-8")
-    nbformat.write(take_home(guide), folder / "notebooks" / "take_home.ipynb")
+    page = (ROOT / "docs" / "teach" / "lesson-by-lesson.md").read_text(encoding="utf-8")
+    nbformat.write(take_home(page), folder / "notebooks" / "take_home.ipynb")
 
 
 def pack(folder: Path, path: Path) -> None:
