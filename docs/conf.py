@@ -3,6 +3,7 @@ README, pages and lessons are the same there and on a code host. Build it with `
 """
 
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -10,7 +11,7 @@ from sphinx.application import Sphinx
 
 import r3d_helpers
 from r3d_helpers.classroom.sure import SureExplorer
-from tools import book
+from tools import book, opening
 
 project = "Three bugs in an emotion recogniser"
 html_title = project
@@ -58,6 +59,8 @@ notebooks/*
 :hidden:
 :caption: To look things up
 
+docs/learn/install
+docs/learn/trouble
 docs/learn/symptoms
 docs/learn/how-sure
 docs/learn/guards
@@ -81,6 +84,7 @@ docs/teach/room
 :hidden:
 :caption: With your own data
 
+docs/reference/own-videos
 docs/reference/reading
 docs/reference/several-machines
 docs/reference/ethics
@@ -94,6 +98,7 @@ data_samples/README
 docs/maintain/maintainers
 docs/maintain/template
 docs/maintain/benchmarks
+docs/maintain/experiments
 CONTRIBUTING
 CHANGELOG
 ```
@@ -116,8 +121,10 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def carry(app: Sphinx, error: Exception | None) -> None:
-    """Put the scripts of others into the book, and the slides."""
+    """Put the scripts of others into the book, the slides, and what a picture's HTML names."""
     if error is None:
+        for path in (opening.FILM, opening.STILL):
+            shutil.copy(path, app.outdir / path.relative_to(book.ROOT))
         book.unpack("jupyter-widgets-html-manager", Path(app.outdir, "_static"))
         book.write_slides(Path(app.outdir, "slides"), Path(app.config.lessons))
 

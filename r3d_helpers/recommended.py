@@ -1,4 +1,4 @@
-"""The recommended training, said once: the command line, README and lesson 04 take it from here.
+"""The recommended training, said once: the command line, the pages and lesson 04 take it from here.
 
 How to train is said by `TrainConfig`, whose defaults are the recommended ones. Those of
 `R3DEmotion` are the published fix's, and a `ClipDataset` leaves the clips as they are; what is

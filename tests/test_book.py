@@ -15,6 +15,8 @@ from tools import book, notebooks
 
 CHAPTERS = (
     "README",
+    "docs/learn/install",
+    "docs/learn/trouble",
     "docs/learn/symptoms",
     "docs/learn/how-sure",
     "docs/learn/published-fix",
@@ -23,7 +25,9 @@ CHAPTERS = (
     "docs/teach/instructor",
     "docs/maintain/maintainers",
     "docs/learn/access",
+    "docs/reference/own-videos",
     "docs/reference/ethics",
+    "docs/maintain/experiments",
     "CHANGELOG",
 )
 LESSONS = [path.stem for path in sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))]
@@ -65,7 +69,8 @@ def test_every_link_leads_somewhere(folder):
     ids = {path: {e["id"] for e in soup(path).select("[id]")} for path in pages(folder)}
     for path in ids:
         page = soup(path)
-        for tag, attribute in (("a", "href"), ("link", "href"), ("script", "src"), ("img", "src")):
+        asks = (("a", "href"), ("link", "href"), ("script", "src"), ("img", "src"))
+        for tag, attribute in (*asks, ("source", "srcset")):
             for element in page.select(f"{tag}[{attribute}]"):
                 target = element[attribute]
                 if target.startswith(("data:", "mailto:", "#/")):  # "#/": a slide

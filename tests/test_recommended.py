@@ -66,8 +66,8 @@ def test_the_command_line_trains_as_recommended(monkeypatch, thin):
     assert plain.clip_len == model.clip_len
 
 
-def python_in_readme():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def python_on_the_page():
+    text = (ROOT / "docs" / "reference" / "own-videos.md").read_text(encoding="utf-8")
     return next(
         part for part in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "fit" in part
     )
@@ -90,14 +90,14 @@ def calls(code):
 @pytest.mark.parametrize(
     "code",
     [
-        python_in_readme(),
+        python_on_the_page(),
         python_in_lesson_04(),
         (ROOT / "r3d_helpers" / "classroom" / "trained.py").read_text(),
     ],
-    ids=["README", "lesson 04", "its stand-in"],
+    ids=["the page", "lesson 04", "its stand-in"],
 )
 def test_who_trains_takes_what_is_recommended_and_names_what_differs(code, thin):
-    """Without it: README, lesson and command line drift apart, each with numbers of its own."""
+    """Without it: page, lesson and command line drift apart, each with numbers of its own."""
     named = dict(calls(code))
     assert "R3DEmotion" not in named
     defaults = {

@@ -4,7 +4,6 @@ Each notebook says in its metadata, under ``lesson``, what kind of lesson it is,
 minutes it takes, the lessons to have done before, and its question. Every list is made of this.
 """
 
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import nbformat
 
 from .between import rewrite
 from .notebooks import NOTEBOOKS, ROOT
-from .timetable import timings
 
 README = ROOT / "README.md"
 KINDS = ("start", "bug", "training", "review", "experiment", "practice", "hunt")
@@ -78,22 +76,12 @@ def lessons(*kinds: str) -> list[Lesson]:
     return [lesson for lesson in found if not kinds or lesson.kind in kinds]
 
 
-def seconds() -> dict[str, float]:
-    """What each lesson computes, measured, by name."""
-    total: defaultdict[str, float] = defaultdict(float)
-    for (name, _), took in timings().items():
-        total[name] += took
-    return total
-
-
 def table() -> str:
     """The lessons as Markdown."""
-    took = seconds()
-    rows = ["| lesson | the question it answers | minutes | computes |", "|---|---|---|---|"]
+    rows = ["| lesson | the question it answers | minutes |", "|---|---|---|"]
     for lesson in lessons():
         link = f"[{lesson.title}](notebooks/{lesson.path.name})"
-        computes = f"{took[lesson.name]:.0f} s"
-        rows.append(f"| {link} | {lesson.question} | {lesson.minutes} | {computes} |")
+        rows.append(f"| {link} | {lesson.question} | {lesson.minutes} |")
     return "\n".join(rows)
 
 

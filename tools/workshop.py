@@ -37,8 +37,12 @@ COPIED = (
     "docs/learn/guards.md",
     "docs/learn/how-sure.md",
     "docs/learn/published-fix.md",
+    "docs/learn/scrambled.png",
+    "docs/learn/scrambled.webp",
     "docs/learn/symptoms.md",
+    "docs/learn/trouble.md",
     "docs/reference/ethics.md",
+    "docs/reference/own-videos.md",
     "docs/reference/several-machines.md",
     "pyproject.toml",
     "r3d_helpers",
@@ -64,9 +68,11 @@ gives the course.
 notebooks/                   the lessons; what you change and run there is yours
 notebooks/progress.json      comes with your first guess: what you guessed and solved, for you alone
 notebooks/take_home.ipynb    a small program to mend for each of the lessons 00 to 06
-docs/learn/cheat-sheet.md          axes on one page
+docs/learn/cheat-sheet.md    axes on one page
 docs/learn/symptoms.md       from what you see to where it is explained
-README.md                    the whole project, and commands for your own videos
+docs/learn/trouble.md        when something is wrong
+docs/reference/own-videos.md commands for your own videos
+README.md                    the whole project
 
 To be rid of it, delete this folder: nothing is installed anywhere else. (JupyterLab keeps a few
 settings of its own in your home folder.)
