@@ -1,7 +1,7 @@
 """R3D-18 with Squeeze-and-Excitation for emotion in video: the package behind the lessons.
 
-Submodules load when they are first used, so that ``python -m r3d_helpers doctor`` can still
-explain what is wrong where a dependency is missing or broken.
+Submodules load when they are first used, so that ``python -m r3d_helpers doctor`` works even if a
+dependency is missing or broken.
 """
 
 import importlib
@@ -39,7 +39,7 @@ def __getattr__(name: str) -> object:
     if name in _SUBMODULES:
         return importlib.import_module(f".{name}", __name__)
     if (old := f"{__name__}.{name}") in _moved.MOVED:
-        globals()[name] = _moved.module(old)  # asked for twice, it answers once
+        globals()[name] = _moved.module(old)  # kept, so that it warns only once
         return globals()[name]
     if name in _NAMES:
         return getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)

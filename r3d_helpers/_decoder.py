@@ -1,7 +1,7 @@
 """One video file, decoded by FFmpeg through PyAV: its frames, their times and their pixels.
 
-`video` is what others call. Here is what FFmpeg leaves to its callers: which stream is the video,
-how a frame is turned, how its pixels become square, and whether the file has all that it promises.
+Other modules use `video`. This one does what FFmpeg leaves to its callers: it chooses the stream,
+turns the frames, makes their pixels square, and checks that the file has the frames it states.
 """
 
 import os
@@ -25,9 +25,9 @@ from .names import printable
 Box = tuple[int, int, int, int]  # top, left, height, width, in pixels
 
 _LFS = b"version https://git-lfs"
-_MOST_OBLONG = 4  # a pixel that claims to be longer than this is damage
-_WHOLE_DURATION = ("matroska,webm", "flv", "asf")  # these state how long the file is, not a stream
-_UNKNOWN_COLORS = {3, 8} | set(range(10, 256))  # matrices that swscale refuses; BT.601 then
+_MOST_OBLONG = 4  # a larger ratio of a pixel's sides is taken for damage
+_WHOLE_DURATION = ("matroska,webm", "flv", "asf")  # state the file's duration, not a stream's
+_UNKNOWN_COLORS = {3, 8} | set(range(10, 256))  # matrices that swscale refuses: BT.601 instead
 _AREA = Interpolation.AREA | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 _ERRORS = (av.FFmpegError, MemoryError, ValueError, AssertionError)  # what PyAV raises on damage
 
@@ -36,14 +36,14 @@ class VideoError(Exception):
     """A video file is missing, unreadable or has no frames; names the file and the reason."""
 
     def __init__(self, message: str) -> None:
-        if " in DataLoader worker process " in message:  # a traceback, which ends in ours
+        if " in DataLoader worker process " in message:  # a traceback, with our message at its end
             message = message.strip().splitlines()[-1].partition("Error: ")[2]
         super().__init__(printable(message))
 
 
 @contextmanager
 def opened(path: str | os.PathLike) -> Iterator["Decoder"]:
-    """Open a file, and close it in the end.
+    """Open a file, and close it at the end.
 
     Raises:
         VideoError: the file is missing, or FFmpeg finds no video in it.
@@ -60,7 +60,7 @@ def opened(path: str | os.PathLike) -> Iterator["Decoder"]:
     except OSError as error:
         raise VideoError(f"{path}: cannot be opened ({error.strerror})") from error
     try:
-        # FFmpeg takes "take:1.mp4" for a network protocol, unless a protocol comes first.
+        # Without "file:", FFmpeg takes the name "take:1.mp4" for a network protocol.
         container = av.open(f"file:{path.absolute()}", metadata_errors="replace")
     except _ERRORS as error:
         raise VideoError(f"{path}: {_reason(begin)}") from error
@@ -73,8 +73,8 @@ class Decoder:
 
     Attributes:
         fps: frames per second, as the file states it; 0.0 where it does not.
-        num_frames: how many frames have come so far.
-        stated: how many frames the file's index names; 0 where it has no full index.
+        num_frames: how many frames were decoded so far.
+        stated: how many frames the file's index lists; 0 where it has no complete index.
     """
 
     def __init__(self, path: Path, container: av.container.InputContainer) -> None:
@@ -87,8 +87,8 @@ class Decoder:
         self.stream = stream
         if self.stream.codec_context is None:
             raise VideoError(f"{path}: FFmpeg has no decoder for this video")
-        self.stream.codec_context.thread_count = 1  # the data loader's workers run side by side
-        if self.stream.codec_context.name == "hevc":  # H.265: hides damaged frames otherwise
+        self.stream.codec_context.thread_count = 1  # the data loader has processes of its own
+        if self.stream.codec_context.name == "hevc":  # H.265 would hide damaged frames
             self.stream.codec_context.flags |= Flags.output_corrupt
         self.whole = container.format.name in _WHOLE_DURATION
         if not self.whole:
@@ -103,12 +103,12 @@ class Decoder:
         self.reformatter = VideoReformatter()
         self.num_frames = 0
         self.lost = self.damaged = 0  # packets that do not decode; frames with visible errors
-        self.num_packets = 0  # what a file cut short ends with is not one, or a torn one
+        self.num_packets = 0  # complete ones; a file cut short ends with a part of one
         self.torn = False
         self.packets = self._packets()
-        self.waiting: list[av.VideoFrame] = []  # decoded, not yet given
-        self.ended = False  # whether all of it has been decoded
-        self.begin = self.end = 0.0  # when the first frame comes and the last one goes, in seconds
+        self.waiting: list[av.VideoFrame] = []  # decoded, not yet returned
+        self.ended = False  # whether the whole file has been decoded
+        self.begin = self.end = 0.0  # start of the first frame and end of the last, in seconds
         self.pause = 0.0  # the longest time from one frame to the next
 
     def __iter__(self) -> Iterator["Picture"]:
@@ -138,7 +138,7 @@ class Decoder:
         """Count the frames that are left, if any, by their packets, without decoding them.
 
         Returns:
-            whether the count is sure. Where anything is odd, only decoding can tell.
+            Whether the count is sure. If anything is unusual, only decoding can tell.
         """
         sent = self.num_packets
         for _ in self.packets:
@@ -153,7 +153,7 @@ class Decoder:
         return self.ended
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
-        """What FFmpeg's command line shows: it goes on after an error in a frame, too."""
+        """The frames that FFmpeg's command line shows: it also goes on after a broken frame."""
         for packet in chain(self.packets, [None]):
             try:
                 frames = self.stream.codec_context.decode(packet)
@@ -173,38 +173,38 @@ class Decoder:
                     if packet.pts is not None:
                         end = (packet.pts + (packet.duration or 0)) * packet.time_base
                         self.end = max(self.end, float(end))
-                elif packet.size > 0:  # a decoder would take an empty one for the end
+                elif packet.size > 0:  # to a decoder, an empty packet means the end
                     self.num_packets += not packet.is_discard
                     self.torn = packet.is_corrupt
                     yield packet
-        except _ERRORS:  # the file ends in the middle, or something like it
+        except _ERRORS:  # for example, the file is cut short
             self.lost += 1
-        except IndexError:  # PyAV, after the last packet, where a stream appeared on the way
+        except IndexError:  # PyAV raises it at the end if a stream appeared after the start
             pass
 
     def missing(self) -> int:
-        """How many frames the file promises that did not decode, once all others did.
+        """How many stated frames did not decode; to be called after all others did.
 
-        A promise is the index, if there is one; otherwise the duration, which is compared with
-        the times of the frames. The number of frames in a header may be a guess.
+        The index states them, if there is one; otherwise the duration, which is compared with the
+        times of the frames. The number of frames in a header may be a guess.
         """
         if self.stated:
             return max(0, self.stated - self.num_packets) + self.lost
         if self.whole:
             promised = (self.container.duration or 0) / av.time_base
-        elif self.stream.frames and self.fps:  # of an AVI that is cut, which then has no index
+        elif self.stream.frames and self.fps:  # an AVI that is cut short and so has no index
             promised = self.begin + self.stream.frames / self.fps
         else:
             return self.lost
         left = promised - self.end
         seen = self.end - self.begin
-        # Times in a file are rounded, and nobody can say how long the last frame is to be shown.
+        # Times in a file are rounded, and the duration of the last frame is not known.
         if left <= max(1.5 * self.pause, 0.05 * seen):
             return self.lost
         return max(1, self.lost, round(self.fps * left))
 
     def trouble(self) -> str | None:
-        """What is wrong with a file once it is decoded, for a warning; None where all is well."""
+        """What is wrong with the decoded file, as text for a warning; None if nothing is."""
         if missing := self.missing():
             promised = self.num_frames + missing
             return f"cut short or damaged, {self.num_frames} of {promised} frames decode"
@@ -224,9 +224,9 @@ class Picture:
     """One decoded frame; its pixels are converted when they are asked for.
 
     Attributes:
-        file: where it comes from.
-        frame: as FFmpeg decodes it.
-        seconds: when it is shown, from the first frame on.
+        file: the file that it comes from.
+        frame: the frame as FFmpeg decodes it.
+        seconds: when it is shown, counted from the first frame.
     """
 
     file: Decoder
@@ -235,7 +235,7 @@ class Picture:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width in square pixels, after the rotation that the file asks for."""
+        """Height and width in square pixels, after the rotation stated in the file."""
         return self._swapped(self._stored_shape)
 
     def pixels(self, size: tuple[int, int] | None = None, box: Box | None = None) -> np.ndarray:
@@ -255,7 +255,7 @@ class Picture:
                 frame = _copy(frame, 0, 0, frame.height, frame.width)
             whole = self._turned(self._rgb(frame, self._stored_shape, Interpolation.BICUBIC))
             return scale(whole[top : top + height, left : left + width], size)
-        # Less is to be converted: cut, and scale in the same pass.
+        # Convert less: cut first, and scale in the same pass.
         top, left, height, width = self._stored(box)
         frame, top, left = _cut(frame, top, left, height, width)
         shape = frame.height, frame.width
@@ -266,7 +266,7 @@ class Picture:
 
     @property
     def _stored_shape(self) -> tuple[int, int]:
-        """Height and width before turning; the side along which pixels are too long grows."""
+        """Height and width in square pixels, before turning."""
         height, width, square = self.frame.height, self.frame.width, self.file.square
         if square >= 1:
             return height, round(width * square)
@@ -307,7 +307,7 @@ def centre_cut(box: Box, size: tuple[int, int] | None) -> Box:
 
 
 def scale(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """Scale ``[H, W, C]``; means of areas where it shrinks, so that no detail turns to noise."""
+    """Scale ``[H, W, C]``; to a smaller size by means of areas, which avoids aliasing."""
     if size in (None, pixels.shape[:2]):
         return pixels
     shrinks = size[0] < pixels.shape[0] or size[1] < pixels.shape[1]
@@ -316,7 +316,7 @@ def scale(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 
 
 def _choose(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The stream that FFmpeg's command line takes: no cover, the default one, the largest."""
+    """The stream that FFmpeg's command line takes: no cover image, the default, the largest."""
 
     def rank(stream: av.VideoStream) -> tuple:
         kind = stream.disposition
@@ -345,17 +345,17 @@ def _stated(stream: av.VideoStream) -> int:
 
 
 def _square(ratio: Fraction | None) -> float:
-    """How wide a pixel is for its height; 1 where the file does not say, or says nonsense."""
+    """Width of a pixel divided by its height; 1 if the file states none, or an absurd one."""
     return float(ratio) if ratio and 1 / _MOST_OBLONG <= ratio <= _MOST_OBLONG else 1.0
 
 
 def _cut(
     frame: av.VideoFrame, top: int, left: int, height: int, width: int
 ) -> tuple[av.VideoFrame, int, int]:
-    """The smallest copy with this part of a frame that begins where a sample of each plane does.
+    """Copy a part of a frame, and what is needed to start at a sample of every colour plane.
 
     Returns:
-        the copy, and where in it the part begins.
+        The copy, and the top and left of the part in it.
     """
     kind = frame.format
     if len(kind.components) != len(frame.planes) or kind.has_palette or kind.is_bit_stream:
@@ -366,11 +366,10 @@ def _cut(
 
 
 def _copy(frame: av.VideoFrame, top: int, left: int, height: int, width: int) -> av.VideoFrame:
-    """A part of a frame, or all of it, without two marks that it may carry.
+    """Copy a part of a frame, without its marks for interlacing and for the place of colours.
 
-    Where they are, swscale scales the fields of interlaced video each alone, and moves colours by
-    a quarter of a pixel in some formats and sizes, not in others. FFmpeg's command line up to 7
-    does neither.
+    With them, swscale scales the two fields of interlaced video separately, and moves colours by
+    a quarter of a pixel in some formats and sizes. FFmpeg's command line up to 7 does neither.
     """
     kind = frame.format
     copy = av.VideoFrame(width, height, kind.name)
@@ -386,7 +385,7 @@ def _copy(frame: av.VideoFrame, top: int, left: int, height: int, width: int) ->
 
 
 def _rows(plane: av.video.plane.VideoPlane) -> np.ndarray:
-    """The bytes of a plane, ``[H, bytes]``, from the top; in some files they lie upside down."""
+    """The bytes of a plane, ``[H, bytes]``, from the top; some files store them upside down."""
     content = np.frombuffer(plane, np.uint8)
     rows = content.reshape(-1, abs(plane.line_size) or len(content))  # 0: a palette
     return rows[::-1] if plane.line_size < 0 else rows

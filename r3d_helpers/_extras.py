@@ -1,4 +1,4 @@
-"""Libraries that only a part of the package needs: one that is missing is told in one line."""
+"""Libraries that only a part of the package needs; a missing one is reported in one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,13 @@ class MissingExtraError(ImportError):
 
 @contextmanager
 def needed(extra: str) -> Iterator[None]:
-    """Import in here what comes with ``apply``, ``studies`` or ``lessons``, see pyproject.toml.
+    """Import in this context what an extra of pyproject.toml installs.
+
+    Args:
+        extra: ``"apply"``, ``"studies"`` or ``"lessons"``.
 
     Raises:
-        MissingExtraError: it is not installed; says what installs it.
+        MissingExtraError: a library is not installed; says how to install it.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Import paths of version 1.0: they work, and answer with the new one in one line."""
+"""Import paths of version 1.0 still work, with a warning that names the new path."""
 
 import importlib
 import sys
@@ -24,7 +24,7 @@ TOOLS = {f"r3d_helpers.classroom.{n}": n for n in ("book", "notebooks", "timetab
 
 
 class _Answer(MetaPathFinder, Loader):
-    """Asked last, for modules that nobody else has found."""
+    """The last finder of ``sys.meta_path``: it is asked for modules that no other found."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name in TOOLS:
@@ -38,7 +38,7 @@ class _Answer(MetaPathFinder, Loader):
         return found
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self.spec  # it keeps its own
+        module.__spec__ = self.spec  # importlib has put the old name's here
 
 
 def module(old: str) -> ModuleType:
@@ -48,12 +48,12 @@ def module(old: str) -> ModuleType:
 
 
 def answer() -> None:
-    """Answer whoever imports an old module."""
+    """Install the finder of old modules."""
     sys.meta_path.append(_Answer())
 
 
 def names(here: str, **moved: str) -> Callable[[str], object]:
-    """A module's ``__getattr__`` that answers for names that have moved, ``name="file.name"``."""
+    """Make a module's ``__getattr__`` for names that have moved, as ``name="file.name"``."""
 
     def __getattr__(name: str) -> object:
         if name not in moved:

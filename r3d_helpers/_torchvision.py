@@ -1,8 +1,8 @@
-"""Makes a CUDA build of torchvision importable beside a CPU build of torch.
+"""Make a CUDA build of torchvision importable beside a CPU build of torch.
 
-A well-known trap: the compiled part cannot load, so nobody declares ``torchvision::nms``, and
-``import torchvision`` dies on its first use. Models and transforms need no compiled operator;
-declaring the two names is enough for them.
+Its compiled part cannot load, so ``torchvision::nms`` is not declared, and ``import torchvision``
+fails where it first uses it. Models and transforms need no compiled operator; to declare the two
+names is enough for them.
 """
 
 import importlib
@@ -16,10 +16,10 @@ _library = None  # the declarations live as long as this object
 
 
 def repair() -> None:
-    """Import torchvision; where only its compiled operators are missing, declare them first.
+    """Import torchvision; if only its compiled operators are missing, declare them.
 
-    Any other failure is left alone: it shows, with its own message, where torchvision is used,
-    and ``doctor`` explains it.
+    Other errors are ignored here: they are raised where torchvision is used, and ``doctor``
+    explains them.
     """
     global _library
     try:

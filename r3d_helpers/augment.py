@@ -1,10 +1,10 @@
 """Clip-consistent augmentation: one draw per clip, the same for each of its frames.
 
 A ``torchvision.transforms.v2`` transform treats the leading axes of ``[T, C, H, W]`` as a batch
-of one image and draws its parameters once. That is what a video needs: a face that is flipped or
-lit anew from frame to frame flickers, and flicker is not an expression.
+of one image and draws its parameters once. A video needs this: a face that is flipped or lit
+differently in every frame flickers, and flicker is not an expression.
 
-Blends of two clips (MixUp, CutMix) change the target as well; see `TrainConfig.mix`.
+MixUp and CutMix change the target as well; see `TrainConfig.mix`.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,19 +15,19 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 PRESETS = ("none", "light", "strong")
-GREY = 128  # what is moved or cut into the picture
+GREY = 128  # fills what a move or a cut leaves empty
 
 
 def preset(name: str) -> v2.Transform:
-    """Make an augmentation that keeps an emotion's label true.
+    """Make an augmentation after which an emotion's label is still right.
 
-    Every preset keeps up and down, and the order of the frames: a smile upside down is another
+    No preset turns a clip upside down or reverses its frames: a smile upside down is another
     face, and an expression played backwards may be another emotion.
 
     Args:
         name: ``"none"``: the clip as it is. ``"light"``: mirror; turn, move and scale a little;
-            change brightness, contrast and saturation a little. ``"strong"``: the same, half as
-            much again; some clips lose their colour, a patch of at most a tenth of the picture,
+            change brightness, contrast and saturation a little. ``"strong"``: the same, 1.5 times
+            as much; some clips also lose their colour, a patch of at most a tenth of the picture,
             or some of their frames.
 
     Returns:
@@ -64,10 +64,10 @@ def _light(amount: float) -> v2.Transform:
 
 
 class FrameDrop(v2.Transform):
-    """Lose frames, as a slow camera does: a lost frame shows the one before it again.
+    """Lose frames, as a slow camera does: the frame before a lost one is shown again.
 
     Args:
-        p: share of the frames, but the first, that is lost, in ``[0, 1]``.
+        p: probability to lose a frame, in ``[0, 1]``; the first one is never lost.
 
     Raises:
         ValueError: ``p`` is out of range.
@@ -89,10 +89,10 @@ class FrameDrop(v2.Transform):
 
 
 class Reverse(v2.Transform):
-    """Play some clips backwards. In no preset: it is wrong wherever a label has a direction.
+    """Play some clips backwards. In no preset, because some labels depend on the direction.
 
     Args:
-        p: share of the clips that is reversed, in ``[0, 1]``.
+        p: probability to reverse a clip, in ``[0, 1]``.
 
     Raises:
         ValueError: ``p`` is out of range.
@@ -116,8 +116,8 @@ class Speed:
 
     Args:
         sampler: ``(num_frames, clip_len) -> indices``, such as `sampler.uniform`.
-        shortest: the least share of the video that a stretch has, in ``[0, 1]``; the shorter it
-            is, the slower the clip seems to go. 1 changes nothing.
+        shortest: the smallest share of the video that a stretch has, in ``[0, 1]``: the shorter
+            it is, the slower the clip seems. 1 changes nothing.
 
     Raises:
         ValueError: ``shortest`` is out of range.

@@ -1,4 +1,4 @@
-"""What a run leaves on disk: weights with what they say of themselves, and the history."""
+"""The files of a run: weights with their metadata, and the history."""
 
 import csv
 import errno
@@ -22,16 +22,16 @@ from .model import R3DEmotion
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a checkpoint says of itself.
+    """What a checkpoint holds besides tensors.
 
     Attributes:
         model: the arguments that rebuild the model, see `R3DEmotion.config`.
         train: how it was trained.
-        classes: label names in the order of the logits; None: its data set named none.
-        size: of a frame, pixels; None: its data set stated none.
-        crop: the arguments that make its `FaceCrop` again; None: the whole frame.
+        classes: label names in the order of the logits; None if its data set has none.
+        size: height and width of a frame in pixels; None if its data set has none.
+        crop: the arguments that rebuild its `FaceCrop`; None: the whole frame.
         subjects: those it was trained or validated on.
-        clips: how many it was trained, and how many validated on.
+        clips: the number of training clips and of validation clips.
         steps_per_epoch: steps of the optimiser.
         history: one record per finished epoch, see `Trainer.fit`.
     """
@@ -52,7 +52,7 @@ class Metadata:
 
     @classmethod
     def from_json(cls, text: str) -> "Metadata":
-        """What `to_json` wrote, in this version or an older one.
+        """Read what `to_json` wrote, in this version or an older one.
 
         Raises:
             TypeError, ValueError: something is missing, unknown or out of range.
@@ -64,7 +64,7 @@ class Metadata:
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], metadata: Metadata) -> None:
-    """Write tensors with what they say of themselves; the file is whole at any moment."""
+    """Write tensors and metadata; an old file is replaced in one step, never half written."""
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with replacing(path) as part:
         try:
@@ -73,7 +73,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Metadata) -> None
             full = any(f"os error {code}" in str(error) for code in (28, 112))  # 112 on Windows
             raise OSError(errno.ENOSPC if full else None, str(error)) from error
         with suppress(OSError):  # some drives refuse
-            part.chmod(0o644)  # safetensors writes for its owner alone
+            part.chmod(0o644)  # safetensors lets only the owner read
         with part.open("rb+") as file:
             sync(file)
 
@@ -82,7 +82,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], Metadata]:
     """Read what `write` wrote.
 
     Raises:
-        ValueError: not such a file.
+        ValueError: the file is damaged, or no checkpoint of this package.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -94,12 +94,12 @@ def read(path: Path) -> tuple[dict[str, Tensor], Metadata]:
 
 
 def join(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Put several state dicts into one, their names in front of their tensors'."""
+    """Merge state dicts into one; each tensor's name starts with the name of its part."""
     return {f"{part}.{name}": t for part, state in parts.items() for name, t in state.items()}
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """One of the state dicts that `join` put into one."""
+    """Take one of the state dicts that `join` merged."""
     prefix += "."
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
@@ -115,20 +115,20 @@ def write_history(path: Path, history: Sequence[Mapping]) -> None:
 def load(
     path: str | os.PathLike, classes: Sequence[str] | None = None, **changes: float
 ) -> tuple[R3DEmotion, Metadata]:
-    """Load a trained model, as it is or to be trained further on other labels.
+    """Load a trained model, with its own labels or to fine-tune it on others.
 
     Args:
         path: a run's ``best.safetensors``, or the folder of a run or of `export.hub`.
-        classes: None keeps the head. Other label names rebuild it: a label that both sets know
-            keeps its weights, the others start at random.
+        classes: None keeps the head. Label names rebuild it: a label that the model knows keeps
+            its weights, the others start at random.
         changes: another ``clip_len``, ``dropout`` or ``lean``, see `R3DEmotion.adapted`.
 
     Returns:
-        The model in evaluation mode, and what was saved beside it.
+        The model in evaluation mode, and its metadata.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not such a checkpoint, or changes that it cannot follow.
+        ValueError: the file is no checkpoint of a model, or the changes are not possible.
     """
     path = Path(path)
     if path.is_dir():
@@ -141,7 +141,9 @@ def load(
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"{path}: no trained model; load best.safetensors of a run") from error
+        raise ValueError(
+            f"{path}: holds no trained model; load best.safetensors of a run"
+        ) from error
     if changes:
         model = model.adapted(**changes)
     if classes is not None:

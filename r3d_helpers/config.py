@@ -1,4 +1,4 @@
-"""How to train: every setting with its default, checked when it is made."""
+"""The settings of a training with their defaults."""
 
 import math
 from dataclasses import dataclass
@@ -15,39 +15,39 @@ CHOICES = {
 class TrainConfig:
     """How to train; every number is checked when the object is made.
 
-    The defaults are the recommended training; what goes with it is in `recommended`.
+    The defaults are the recommended ones; model and data set for them are in `recommended`.
 
     Attributes:
         epochs: passes over the training set.
-        batch_size: clips per step, however many processes share them.
+        batch_size: clips per step, of all processes together.
         micro_batch: clips per forward pass, over which batch norm takes its statistics; None: a
-            process's whole share of the step. Smaller ones need less memory; gradients and
-            statistics are averaged over the step. Where it is given, each clip has its own random
-            seed, and a run does not depend on how many processes share it (but for dropout and
+            process's whole share of the step. A smaller number needs less memory; gradients and
+            statistics are averaged over the step. If it is given, each clip has its own random
+            seed, and a run does not depend on the number of processes (except for dropout and
             mixing).
         lr: highest learning rate of AdamW, reached after the warm-up.
-        weight_decay: AdamW's, on weights but not on biases and norms.
+        weight_decay: AdamW's, for weights but not for biases and norms.
         warmup: share of all steps in which the learning rate rises linearly; then it falls to
             zero along a cosine.
-        label_smoothing: share of the target spread evenly over all classes.
+        label_smoothing: share of the target that is spread evenly over all classes.
         class_weights: weight each class in the loss by how rare it is.
         mix: ``"none"``, or ``"mixup"`` (Zhang et al. 2018) or ``"cutmix"`` (Yun et al. 2019):
-            each clip of a batch is blended with, or gets a box from, its neighbour, the same in
-            every frame, and its target is shared accordingly.
-        freeze: ``"none"``, or the last stage of the backbone, counted from the input, that is not
-            trained: ``"stem"``, ``"layer1"`` ... ``"layer4"``. Its batch norms keep their
+            each clip of a batch is blended with its neighbour, or gets a box from it, the same in
+            every frame, and its target becomes a mixture of both.
+        freeze: ``"none"``, or a stage of the backbone: this one and all before it are not
+            trained: ``"stem"``, ``"layer1"`` ... ``"layer4"``. Their batch norms keep their
             statistics.
-        layer_decay: factor on the learning rate from each stage to the one before it, the head
-            having the full rate; 1 is the same rate everywhere.
+        layer_decay: factor on the learning rate from each stage to the one before it; the head
+            has the full rate. 1 is the same rate everywhere.
         clip_grad: largest norm of the gradient; 0 does not clip.
         precision: ``"float32"``, or ``"bfloat16"`` for the forward and backward pass under
-            autocast. The latter is checked before it is trusted, see `Trainer.fit`.
-        channels_last: keep weights and feature maps with the channel as the innermost axis, which
-            is what a GPU's tensor cores want; pays with ``precision="bfloat16"``.
-        ema: decay per step of an exponential moving average of the weights, which is then what
-            is validated and kept; 0 keeps none.
+            autocast; the latter is tested before training, see `Trainer.fit`.
+        channels_last: store weights and feature maps with the channel as the innermost axis,
+            which suits a GPU's tensor cores: faster with ``precision="bfloat16"``.
+        ema: decay per step of an exponential moving average of the weights, which is then
+            validated and saved instead of them; 0 for none.
         seed: of shuffling, sampling, augmentation and dropout; not of the model's first weights,
-            which exist before.
+            because the model exists already.
         num_workers: processes that load data; 0 loads in this one.
         progress: show a progress bar.
     """

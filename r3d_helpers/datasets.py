@@ -1,4 +1,4 @@
-"""Find labelled clips on disk, look them over, split them by subject, serve them to a model."""
+"""Find labelled clips on disk, split them by subject, and load them for a model."""
 
 import os
 import random
@@ -52,7 +52,7 @@ class Clip:
     Attributes:
         path: the file.
         label: the emotion's name, such as ``"happy"``, in composed letters (NFC).
-        subject: who is seen, such as ``"07"``, likewise; clips are only ever split by subject.
+        subject: who is seen, such as ``"07"``, likewise; clips are split by subject only.
     """
 
     path: Path
@@ -60,16 +60,16 @@ class Clip:
     subject: str
 
     def __post_init__(self) -> None:
-        # Disks spell the same name differently, and it is the same person.
+        # Disks may store the same name in different characters.
         object.__setattr__(self, "label", composed(self.label))
         object.__setattr__(self, "subject", composed(self.subject))
 
 
 def ravdess(root: str | os.PathLike, *, channel: str = "speech") -> Listing:
-    """List the videos of a RAVDESS copy, or of anything named like it.
+    """List the videos of a RAVDESS copy, or of files named in the same way.
 
     The full-AV file and the video-only file of one performance show the same frames: only one
-    is kept. Audio-only files are no videos.
+    is kept. Audio-only files are left out.
 
     Args:
         root: the folder that holds ``Actor_01`` and so on, at any depth.
@@ -140,7 +140,7 @@ def folder(root: str | os.PathLike) -> Listing:
     paths, left_out = videos(given)
     if not paths:
         raise nothing(given, "happy/anna_01.mp4", left_out)
-    # A zip may have been unpacked into folders of its own: then what all labels lie in is the root.
+    # A zip may unpack into extra folders: the root is the folder that holds all labels.
     root, around = given, {path.parent.parent for path in paths}
     if len(around) == 1 and root in next(iter(around)).parents:
         (root,) = around
@@ -156,13 +156,13 @@ def folder(root: str | os.PathLike) -> Listing:
 def split_by_subject(
     clips: Iterable[Clip], val_fraction: float = 0.25, seed: int = 0
 ) -> tuple[list[Clip], list[Clip]]:
-    """Split clips in two so that nobody is seen on both sides.
+    """Split clips in two so that no subject is on both sides.
 
     Args:
         clips: what to split.
         val_fraction: share of the *subjects* on the second side, between 0 and 1; at least one
-            subject lands on each side.
-        seed: which subjects.
+            subject is on each side.
+        seed: of the choice of subjects.
 
     Returns:
         ``(train, val)``, each in the order of ``clips``.
@@ -182,13 +182,13 @@ def split_by_subject(
 def train_val_test(
     clips: Iterable[Clip], test_fraction: float = 0.2, val_fraction: float = 0.15, seed: int = 0
 ) -> tuple[list[Clip], list[Clip], list[Clip]]:
-    """Split clips in three: to learn from, to choose the epoch by, to be scored on once.
+    """Split clips in three: to train on, to choose the epoch, and to score the model once.
 
     Args:
         clips: what to split, of three subjects or more.
         test_fraction: share of the subjects to test on.
         val_fraction: share of the remaining subjects to validate on.
-        seed: which subjects.
+        seed: of the choice of subjects.
 
     Returns:
         ``(train, val, test)``, no subject in two of them, each in the order of ``clips``.
@@ -197,13 +197,13 @@ def train_val_test(
         ValueError: a fraction is not between 0 and 1, or there are too few subjects.
     """
     if len(subjects := _two_or_more(clips := list(clips))) < 3:
-        raise ValueError(f"to train, validate and test takes 3 subjects or more, got {subjects}")
+        raise ValueError(f"training, validation and test need 3 subjects or more, got {subjects}")
     rest, test = split_by_subject(clips, test_fraction, seed)
     return *split_by_subject(rest, val_fraction, seed), test
 
 
 def subject_folds(clips: Iterable[Clip], k: int) -> list[tuple[list[Clip], list[Clip]]]:
-    """Cut the subjects, in order, into ``k`` runs; each run is once the validation side.
+    """Divide the subjects, in order, into ``k`` folds; each fold is once the validation side.
 
     With RAVDESS and ``k=6`` these are the usual folds of four consecutive actors.
 
@@ -226,7 +226,7 @@ def subject_folds(clips: Iterable[Clip], k: int) -> list[tuple[list[Clip], list[
 
 
 class Reader(Protocol):
-    """What `ClipDataset` asks to decode a clip."""
+    """What `ClipDataset` needs of an object that decodes clips."""
 
     def read(
         self,
@@ -240,8 +240,8 @@ class Reader(Protocol):
 class InMemory:
     """A reader that decodes each file once, and keeps its frames: ``T * 3 * H * W`` bytes a clip.
 
-    For small clips that are read again in every epoch. Processes do not share what they keep, and
-    a file that changes later is not noticed.
+    For small clips that are read in every epoch. Each process keeps its own frames, and a file
+    that changes later is not noticed.
 
     Args:
         reader: how to decode.
@@ -268,13 +268,13 @@ class InMemory:
 
 
 class ClipDataset(Dataset):
-    """Clips as a model wants them: decoded, sampled, augmented and normalised.
+    """Clips as a model takes them: decoded, sampled, augmented and normalised.
 
     An item is ``(video, label)``: float32 ``[T, C, H, W]``, normalised with Kinetics' mean and
     standard deviation, and the index of the label in ``classes``.
 
     Args:
-        clips: what to serve.
+        clips: the clips to load.
         clip_len: frames per clip, ``T``.
         size: height and width in pixels; a frame that is not square is cut around its centre.
         sampler: ``(num_frames, clip_len) -> indices``, such as `sampler.uniform`.
@@ -335,7 +335,7 @@ class ClipDataset(Dataset):
         return normalize(frames), self.targets[index]
 
     def fetch(self, path: str | os.PathLike) -> Tensor:
-        """The frames of any video as this set serves them, before transform: uint8 [T, C, H, W]."""
+        """The frames of any video as this set loads them, before transform: uint8 [T, C, H, W]."""
         return self._read(
             path,
             indices=lambda num_frames: self.sampler(num_frames, self.clip_len),
@@ -344,7 +344,7 @@ class ClipDataset(Dataset):
 
 
 def normalize(frames: Tensor) -> Tensor:
-    """Map uint8 RGB ``[T, C, H, W]`` to float32 with Kinetics' mean 0 and deviation 1."""
+    """Map uint8 RGB ``[T, C, H, W]`` to float32, with Kinetics' mean and standard deviation."""
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     return (frames / 255 - mean) / std
 
@@ -352,10 +352,10 @@ def normalize(frames: Tensor) -> Tensor:
 def _performances(
     root: str | os.PathLike, pattern: str, example: str, look: Callable[..., tuple | str]
 ) -> Listing:
-    """One clip of each performance.
+    """List one clip of each performance.
 
-    Of the groups of ``pattern``, ``look`` makes the performance's name, the label and the subject,
-    or the reason to leave the file out.
+    From the groups of ``pattern``, ``look`` makes the performance's name, the label and the
+    subject, or the reason to leave the file out.
     """
     root = Path(root)
     paths, left_out = videos(root)

@@ -1,4 +1,4 @@
-"""A file is whole or as it was, whatever happens while it is written."""
+"""Write files so that each is either complete or unchanged."""
 
 import errno
 import os
@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import IO, TextIO
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_NOTHING = 100e3  # bytes free on a disk that is full
-# On Windows, a virus scanner or a program that synchronises may hold a file for a moment: seconds.
+_NOTHING = 100e3  # bytes; with less than this free, a disk counts as full
+# On Windows, a virus scanner or a sync program may lock a file briefly: waits in seconds.
 _HELD = (0.1, 0.4, 1.6) if os.name == "nt" else ()
-_CANNOT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # what a drive says that has no such call
+_CANNOT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # the drive does not support the call
 
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a place to write to, and move what was written there to ``path`` at the end.
+    """Yield a temporary path to write to, and move what was written there to ``path`` at the end.
 
-    The place has the name of ``path``, in a folder of its own beside it: libraries that look at
-    the ending or keep temporary files of their own may write there, and so may several processes.
-    Where writing fails, ``path`` stays as it was and nothing is left beside it.
+    The temporary file has the name of ``path`` and a folder of its own beside it. So libraries
+    that look at the ending or write temporary files work, and several processes may write at the
+    same time. If writing fails, ``path`` stays as it was and nothing is left beside it.
 
     Args:
-        path: the file; its folder is made if need be.
+        path: the file; its folder is created if needed.
 
     Raises:
-        OSError: it cannot be written; names it, and the reason.
+        OSError: it cannot be written; names the file and the reason.
     """
     path = Path(path)
     folder = _part(path)
@@ -38,7 +38,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         try:
             yield folder / path.name
             _move(folder / path.name, path)
-        except OSError as error:  # not every library says why
+        except OSError as error:  # some libraries do not give the reason
             if shutil.disk_usage(folder).free < _NOTHING:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             raise
@@ -50,10 +50,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def writing(path: str | os.PathLike) -> Iterator[TextIO]:
-    """Open a text file to be written as `replacing` does; names that are no UTF-8 stay as they are.
+    """Open a UTF-8 text file for writing, as `replacing` does; other bytes in names are kept.
 
     Raises:
-        OSError: as there.
+        OSError: it cannot be written.
     """
     text = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
     with replacing(path) as part, part.open("w", **text) as file:
@@ -61,10 +61,10 @@ def writing(path: str | os.PathLike) -> Iterator[TextIO]:
 
 
 def make_folder(path: str | os.PathLike) -> Path:
-    """Make a folder, where it is not there yet.
+    """Create a folder if it does not exist, and return its path.
 
     Raises:
-        OSError: it cannot be made; names it, and the reason.
+        OSError: it cannot be created; names the folder and the reason.
     """
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -74,10 +74,10 @@ def make_folder(path: str | os.PathLike) -> Path:
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Raise now, before the work, what `replacing` would raise after it; as far as one can know.
+    """Check before a long computation that `replacing` will probably be able to write.
 
     Raises:
-        OSError: as there.
+        OSError: it cannot be written; names the file and the reason.
     """
     path = Path(path)
     folder = _part(path)
@@ -94,13 +94,13 @@ def check_writable(path: str | os.PathLike) -> None:
 
 
 def unwritten(path: str | os.PathLike, error: OSError) -> OSError:
-    """The error where something cannot be written: what, why, and what to do."""
+    """The error for a file that cannot be written: its path, the reason, and what to do."""
     room = "make room, or name" if error.errno in _FULL else "name"
     return OSError(f"{path}: cannot be written ({error.strerror or error}); {room} another place")
 
 
 def sync(file: IO) -> None:
-    """Have a file written to the disk itself, where the drive has a way to say so."""
+    """Flush a file to the disk itself, if the drive supports it."""
     file.flush()
     try:
         os.fsync(file.fileno())
@@ -110,7 +110,7 @@ def sync(file: IO) -> None:
 
 
 def _part(path: Path) -> Path:
-    # Short, because a whole path may have 260 letters on Windows.
+    # Short, because Windows allows 260 characters in a path.
     return path.parent / f"{uuid.uuid4().hex[:12]}.part"
 
 
@@ -124,7 +124,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def remove_parts(folder: Path, older_than: float = 0.0) -> None:
-    """Delete what killed processes left of `replacing` more than ``older_than`` seconds ago."""
+    """Delete temporary files that killed processes left, older than ``older_than`` seconds."""
     for part in folder.glob("*.part"):
         with suppress(FileNotFoundError):
             if time.time() - part.stat().st_mtime < older_than:

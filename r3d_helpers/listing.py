@@ -1,4 +1,4 @@
-"""Every video below a folder; and what is left out, each with the reason."""
+"""Find every video below a folder, and list what is left out, with the reason."""
 
 import os
 from collections import Counter, defaultdict
@@ -16,13 +16,13 @@ VIDEO_ENDINGS = (
     *(".h264", ".264", ".h265", ".265", ".hevc", ".ivf", ".obu", ".mjpeg", ".mjpg", ".y4m"),
     *(".nut", ".gif"),
 )
-# Besides what begins with a dot: deleted files, thumbnails, what a Mac adds to a zip.
+# Besides names that start with a dot: deleted files, thumbnails, what a Mac adds to a zip.
 HIDDEN = {
     *("$recycle.bin", "recycler", "system volume information", "lost+found"),
     *("@eadir", "#recycle", "@recycle", "#snapshot", "@recently-snapshot", "__macosx"),
 }
 _NO_VIDEO = "no ending of a video"
-_SHOWN = 3  # names that a line shows of many
+_SHOWN = 3  # names shown of many
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class LeftOut:
     """A file or folder that is not used.
 
     Attributes:
-        path: which.
-        reason: why, in the same words for the same reason.
+        path: its path.
+        reason: why; equal reasons have equal texts, so that they can be counted.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class LeftOut:
 
 
 class Listing(list):
-    """What was found in a folder: a list that also knows what is not in it.
+    """What was found in a folder: a list, with what was left out.
 
     Attributes:
         root: the folder.
@@ -52,7 +52,7 @@ class Listing(list):
         self.left_out = list(left_out)
 
     def told(self) -> list[str]:
-        """What is left out: one line for each reason, how many, and which."""
+        """What is left out: one line for each reason, with the number and some names."""
         groups = defaultdict(list)
         for each in self.left_out:
             groups[each.reason].append(each.path)
@@ -63,7 +63,7 @@ class Listing(list):
 
 
 def nothing(root: Path, example: str, left_out: Iterable[LeftOut]) -> ValueError:
-    """The error where a folder holds nothing that can be used; it says what is there."""
+    """The error for a folder without usable videos; says what is there instead."""
     there = "; ".join(Listing([], root, left_out).told()) or "nothing"
     return ValueError(
         f"{root}: no video below it is named like {example} (see --reader); there is {there}"
@@ -71,13 +71,13 @@ def nothing(root: Path, example: str, left_out: Iterable[LeftOut]) -> ValueError
 
 
 def videos(root: str | os.PathLike) -> tuple[list[Path], list[LeftOut]]:
-    """Look for videos, at any depth.
+    """Find videos, at any depth.
 
-    Links are followed, to folders too; each folder is read once. A link to a file that is not
-    there is listed, so that reading it is an error that names it.
+    Links are followed, to folders too; each folder is read once. A link to a missing file is
+    listed as well, so that reading it raises an error that names it.
 
     Returns:
-        The videos in order of path, and what is left out likewise.
+        The videos, and what is left out, each in order of path.
 
     Raises:
         FileNotFoundError: ``root`` is not a folder.
@@ -89,7 +89,7 @@ def videos(root: str | os.PathLike) -> tuple[list[Path], list[LeftOut]]:
     found: list[Path] = []
     left_out: list[LeftOut] = []
     read: set[str] = set()
-    # Folders come under their own names before links to them, and hidden ones last.
+    # Real folders first, then links to folders, hidden folders last.
     folders, links, hidden = [root], [], []
     while folders or links or hidden:
         unseen = not (folders or links)
@@ -129,7 +129,7 @@ def videos(root: str | os.PathLike) -> tuple[list[Path], list[LeftOut]]:
 
 
 def _is_around(place: str, link: Path) -> bool:
-    """Whether a link leads to a folder around its own, from which there is no end."""
+    """Whether a link leads to a folder that contains the link, which would never end."""
     return Path(os.path.realpath(link.parent)).is_relative_to(place)
 
 

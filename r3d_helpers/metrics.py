@@ -1,4 +1,4 @@
-"""Scores of a classifier, recall first; which epoch is the best."""
+"""Scores of a classifier, and which epoch is the best."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Scores:
     """How well a model does on a set of clips. Every share lies in [0, 1].
 
     Attributes:
-        uar: unweighted average recall: the mean over classes of the share found. Chance is one
-            over the number of classes, however unequal they are.
-        war: weighted average recall, that is, accuracy: the share of clips that are right.
+        uar: unweighted average recall: the mean over classes of the share of clips found. Chance
+            level is one over the number of classes, even where classes have different sizes.
+        war: weighted average recall, which is accuracy: the share of clips that are right.
         f1: the mean over classes of F1.
         confusion: ``[K, K]`` int64, clips by true class (row) and predicted class (column).
         loss: mean cross-entropy.
@@ -52,5 +52,5 @@ def score(logits: Tensor, targets: Tensor) -> Scores:
 
 
 def best_epoch(history: Sequence[Mapping]) -> Mapping:
-    """The record of the best epoch: the highest validation UAR, of equals the lowest loss."""
+    """The record of the best epoch: the highest validation UAR, then the lowest loss."""
     return max(history, key=lambda record: (record["val_uar"], -record["val_loss"]))

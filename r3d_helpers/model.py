@@ -1,4 +1,4 @@
-"""R3D-18 with Squeeze-and-Excitation: the model that the fix document arrived at."""
+"""R3D-18 with Squeeze-and-Excitation: the model of the published fix."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from . import sampler
 
 
 class SqueezeExcitation3d(nn.Module):
-    """Scale every channel of a feature map by a gate that the whole map decides.
+    """Multiply each channel of a feature map by a gate, computed from the whole map.
 
     Squeeze: the mean over time and space. Excite: two 1x1x1 convolutions. Scale: multiply.
 
@@ -22,7 +22,7 @@ class SqueezeExcitation3d(nn.Module):
         channels: ``C`` of the feature map.
         reduction: ``C // reduction`` channels lie between the two convolutions.
         init: ``"default"``: gates start near 0.5, as a sigmoid does. ``"identity"``: gates start
-            at exactly 1, so that a pretrained backbone computes what it always did.
+            at exactly 1, so that a pretrained backbone computes the same as without gates.
 
     Raises:
         ValueError: ``reduction`` leaves no channel, or an unknown ``init``.
@@ -39,7 +39,7 @@ class SqueezeExcitation3d(nn.Module):
         self.squeeze = nn.AdaptiveAvgPool3d(1)
         self.reduce = nn.Conv3d(channels, channels // reduction, kernel_size=1)
         self.expand = nn.Conv3d(channels // reduction, channels, kernel_size=1)
-        # In the state dict, for the same weights mean another function under the other start.
+        # In the state dict, because with another scale the same weights are another function.
         self.register_buffer("scale", torch.tensor(1.0 if init == "default" else 2.0))
         if init == "identity":  # 2 * sigmoid(0) = 1
             nn.init.zeros_(self.expand.weight)
@@ -58,33 +58,33 @@ class SqueezeExcitation3d(nn.Module):
 class R3DEmotion(nn.Module):
     """Emotion from a video clip: R3D-18, SE in its last two layers, dropout, one linear layer.
 
-    The defaults are the fix document's architecture. SE is in the module tree, not in hooks:
+    The defaults are the published fix's architecture. SE is in the module tree, not in hooks:
     ``print(model)`` shows it, and copying, pickling and exporting keep it.
 
     Args:
         num_classes: number of emotions, ``K``.
         clip_len: frames the backbone sees; a video of another length is sampled to it.
-        se: where the gates sit. ``"output"``: after each block, as in the fix document.
+        se: where the gates sit. ``"output"``: after each block, as in the published fix.
             ``"residual"``: before the addition, as in the SE paper. None: no gates.
         se_init: ``"default"`` or ``"identity"``, see `SqueezeExcitation3d`.
         reduction: see `SqueezeExcitation3d`.
         dropout: probability of dropping a feature before the linear layer.
-        lean: leave out the slices in time of each kernel that no frame can reach at this
-            ``clip_len``. It is the same function of the video with fewer parameters: 12.9 instead
-            of 33.3 million for 4 frames, 17.9 for 8, all of them from 9 on.
+        lean: leave out the time slices of each kernel that meet only padding at this
+            ``clip_len``. The model is the same function of the video with fewer parameters: 12.9
+            instead of 33.3 million for 4 frames, 17.9 for 8, all of them from 9 on.
         weights: None: random. ``"KINETICS400_V1"``: torchvision's pretrained weights, from its
             download folder or the network. Or a path to a plain ``r3d_18`` state dict.
 
     Attributes:
-        backbone: torchvision's ``VideoResNet`` without its own ``fc``. Of a lean model, it is
-            right for ``clip_len`` frames only; `features` sees to that.
+        backbone: torchvision's ``VideoResNet`` without its own ``fc``. In a lean model it is
+            right for ``clip_len`` frames only, and `features` gives it no others.
         config: the arguments that rebuild this architecture, without the weights.
 
     Raises:
         ValueError: an argument out of range; a weights file that is damaged or no ``r3d_18``.
-        FileNotFoundError: no weights where they should be.
+        FileNotFoundError: no such weights file, and it cannot be downloaded.
 
-    Source: Tran et al. 2018 (R3D-18), Hu et al. 2018 (SE), the fix document (their union).
+    Source: Tran et al. 2018 (R3D-18), Hu et al. 2018 (SE), the published fix (both together).
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class R3DEmotion(nn.Module):
         self.backbone = r3d_18()
         width = self.backbone.fc.in_features
         self.backbone.fc = nn.Identity()  # pyrefly: ignore[bad-assignment]
-        if weights is not None:  # before SE, so that every key has its place
+        if weights is not None:  # before SE, while the parameters have torchvision's names
             _load(self.backbone, weights)
         if lean:
             _drop_idle_slices(self.backbone, clip_len)
@@ -135,7 +135,7 @@ class R3DEmotion(nn.Module):
             video: ``[B, T, C, H, W]``, float, normalised, any ``T`` >= 1.
 
         Returns:
-            ``[B, 512]``, float; time and space have been averaged away.
+            ``[B, 512]``, float: the mean over time and space.
 
         Raises:
             ValueError: ``video`` has another shape; or ``clip_len`` of a lean model was changed.
@@ -144,8 +144,8 @@ class R3DEmotion(nn.Module):
             raise ValueError(f"expected a video [B, T, C=3, H, W], got {list(video.shape)}")
         if self.config["lean"] and self.clip_len != (made_for := self.config["clip_len"]):
             raise ValueError(
-                f"this lean model has what {made_for} frames need and cannot see {self.clip_len}: "
-                "see R3DEmotion.adapted"
+                f"this lean model was made for clip_len={made_for} and cannot take "
+                f"{self.clip_len} frames: copy it with R3DEmotion.adapted"
             )
         num_frames = video.shape[1]
         if num_frames != self.clip_len:
@@ -159,15 +159,15 @@ class R3DEmotion(nn.Module):
 
     @torch.no_grad()
     def adapted(self, **changes: float) -> "R3DEmotion":
-        """A copy with another ``clip_len``, ``dropout`` or ``lean``, which no weight depends on.
+        """Copy the model with another ``clip_len``, ``dropout`` or ``lean``, and the same weights.
 
-        To a lean copy each kernel passes on the slices that act there. A copy with ``lean=False``
-        has zeros for those that a lean model left out: at the old ``clip_len`` it is the same
-        function, at a longer one these slices are still to be learnt.
+        A lean copy has only the kernel slices that it needs. A copy with ``lean=False`` has zeros
+        where a lean model left slices out: at the old ``clip_len`` it is the same function; at a
+        longer one these slices must still be learnt.
 
         Raises:
-            ValueError: another change; or the copy should be lean and needs slices that are not
-                there.
+            ValueError: another change; or the copy should be lean and needs slices that this
+                model does not have.
         """
         if unknown := changes.keys() - {"clip_len", "dropout", "lean"}:
             raise ValueError(
@@ -178,12 +178,12 @@ class R3DEmotion(nn.Module):
         for name, conv in other.named_modules():
             if isinstance(conv, nn.Conv3d):
                 own = self.get_submodule(name)
-                before = conv.padding[0] - own.padding[0]  # so many to add; below 0, to cut
+                before = conv.padding[0] - own.padding[0]  # slices to add; below 0, to cut
                 after = conv.kernel_size[0] - own.kernel_size[0] - before
                 if other.config["lean"] and max(before, after) > 0:
                     raise ValueError(
                         f"a lean model for {self.clip_len} frames lacks kernel slices that "
-                        f"{other.clip_len} frames need: with lean=False (--no-lean) they begin as "
+                        f"{other.clip_len} frames need: with lean=False (--no-lean) they start as "
                         "zeros"
                     )
                 weight = state[f"{name}.weight"]
@@ -194,12 +194,13 @@ class R3DEmotion(nn.Module):
 
 @torch.no_grad()
 def whiten_(stem: nn.Sequential, video: Tensor) -> None:
-    """Give a stem the filters in which these videos differ most, before training, in place.
+    """Set a stem's filters to the principal components of these videos, in place.
 
-    Neighbouring pixels are nearly equal, so the answers of random filters resemble each other.
-    The principal components of small pieces of video are uncorrelated, and batch norm, which gets
-    their mean and variance, makes each count the same. The layers above learn much faster from
-    such input. The filters need no training: ``TrainConfig(freeze="stem")``.
+    Neighbouring pixels are nearly equal, so random filters give outputs that are much alike. The
+    principal components of small pieces of video are uncorrelated, and batch norm, which gets
+    their mean and variance, gives all of them the same scale. The layers above learn much faster
+    from such input. Use it before training; the filters then need none:
+    ``TrainConfig(freeze="stem")``.
 
     Args:
         stem: a convolution and a batch norm, as in ``model.backbone.stem``.
@@ -209,7 +210,7 @@ def whiten_(stem: nn.Sequential, video: Tensor) -> None:
     Raises:
         ValueError: the videos are smaller than a filter, or have fewer pieces than it has weights.
 
-    Source: Page 2018 and Jordan 2024, who do it to pictures ("94% on CIFAR-10 in 3.29 Seconds").
+    Source: Page 2018 and Jordan 2024, for images ("94% on CIFAR-10 in 3.29 Seconds").
     """
     conv, norm = stem[0], stem[1]
     pieces = video
@@ -222,8 +223,8 @@ def whiten_(stem: nn.Sequential, video: Tensor) -> None:
     pieces = pieces.movedim(2, 4).flatten(4).flatten(0, 3)  # [N, C*t*h*w], as a filter's weights
     if len(pieces) < pieces.shape[1]:
         raise ValueError(
-            f"{pieces.shape[1]} weights a filter need as many pieces of video, got {len(pieces)}: "
-            "take more clips"
+            f"a filter of {pieces.shape[1]} weights needs as many pieces of video, got "
+            f"{len(pieces)}: take more clips"
         )
     variance, components = torch.linalg.eigh(pieces.T.cov())  # ascending
     filters = components.T[-conv.out_channels :]
@@ -248,16 +249,16 @@ def _add_se(backbone: VideoResNet, se: str, reduction: int, init: str) -> None:
 
 @torch.no_grad()
 def _drop_idle_slices(backbone: VideoResNet, clip_len: int) -> None:
-    """Cut from every kernel the slices in time that only ever meet padding.
+    """Cut from every kernel the time slices that meet only padding.
 
-    Four frames have become one when they reach ``layer4``. Of a 3x3x3 kernel padded by one, that
-    frame meets the slice in the middle; the slices before and after it multiply zeros, and their
-    gradient is zero. Without them, and with as much less padding, the convolution is the same
-    function, but for the order in which a library may add.
+    Four frames have become one when they reach ``layer4``. In a 3x3x3 kernel with padding 1, that
+    frame meets the middle slice; the other two multiply zeros, and their gradient is zero. Without
+    them, and with less padding, the convolution is the same function, except for rounding: a
+    library may add in another order.
     """
 
     def cut(conv: nn.Conv3d, inputs: tuple[Tensor]) -> None:
-        """Before its forward pass, so that what arrives at the next one is right."""
+        """Cut before the forward pass, so that the next convolution gets the right input."""
         first, end = _acting_slices(conv, inputs[0].shape[2])
         conv.weight = nn.Parameter(conv.weight[:, :, first:end].clone())
         conv.kernel_size = (end - first, *conv.kernel_size[1:])
@@ -273,7 +274,7 @@ def _drop_idle_slices(backbone: VideoResNet, clip_len: int) -> None:
 
 
 def _acting_slices(conv: nn.Conv3d, num_frames: int) -> tuple[int, int]:
-    """The slices in time, from the first to before the end, that meet one of ``num_frames``."""
+    """The time slices that meet a frame, of ``num_frames``: the first, and one past the last."""
     size, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
     starts = range(-padding, num_frames + padding - size + 1, stride)
     acting = [i for i in range(size) if any(0 <= start + i < num_frames for start in starts)]
@@ -281,7 +282,7 @@ def _acting_slices(conv: nn.Conv3d, num_frames: int) -> tuple[int, int]:
 
 
 def _load(backbone: VideoResNet, weights: str | os.PathLike) -> None:
-    """Load a plain ``r3d_18`` state dict, strictly but for the ``fc`` that we do not have."""
+    """Load a plain ``r3d_18`` state dict, strictly, except for ``fc``, which is not used here."""
     path = _kinetics() if weights == R3D_18_Weights.KINETICS400_V1.name else Path(weights)
     if not path.is_file():
         raise FileNotFoundError(
@@ -291,19 +292,19 @@ def _load(backbone: VideoResNet, weights: str | os.PathLike) -> None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         backbone.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")})
-    except Exception as error:  # torch.load raises nearly anything for a file that is not its own
+    except Exception as error:  # torch.load can raise almost anything for other files
         reason = textwrap.shorten(str(error), 200)
         raise ValueError(f"{path}: not a state dict of torchvision's r3d_18: {reason}") from error
 
 
 def _kinetics() -> Path:
-    """The file of torchvision's weights, downloaded if need be, its hash checked even if not."""
+    """The file of torchvision's weights, downloaded if needed; its hash is always checked."""
     enum = R3D_18_Weights.KINETICS400_V1
     path = Path(torch.hub.get_dir(), "checkpoints", enum.url.rpartition("/")[2])
     if not path.is_file():
         try:
             enum.get_state_dict(progress=True, check_hash=True)
-        except (OSError, RuntimeError) as error:  # no network; or what came has another hash
+        except (OSError, RuntimeError) as error:  # no network, or a wrong hash
             raise FileNotFoundError(
                 f"cannot download the weights ({error}); fetch {enum.url} on a machine with "
                 f"network and put the file at {path}"

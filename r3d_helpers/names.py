@@ -1,4 +1,4 @@
-"""What files and people are called: any name can be shown, and the same one is known again."""
+"""Names of files and people: show any name, and find different spellings of the same one."""
 
 import hashlib
 import os
@@ -8,16 +8,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-# Control characters and line breaks, what turns the direction of writing, bytes that are no UTF-8.
+# Control characters, line breaks, changes of writing direction, bytes that are no UTF-8.
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _LONGEST = 200  # bytes of a file's name; disks take 255, and endings are added
 
 
 def printable(text: object) -> str:
-    r"""The text in one line that can be written as UTF-8, whatever names are in it.
+    r"""The text as one line of valid UTF-8.
 
-    What cannot be shown appears by its code: a line break as ``\n``.
+    A character that cannot be shown is replaced by its code: a line break by ``\n``.
     """
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
@@ -28,12 +28,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def composed(name: str) -> str:
-    """The name in composed letters: a Mac's disk spells "ö" with two, others with one."""
+    """The name in composed letters (NFC): a Mac's disk stores "ö" as two characters."""
     return unicodedata.normalize("NFC", name)
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:
-    """Different names that may be meant to be the same.
+    """Groups of different names that may mean the same.
 
     They differ only in capitals, spaces, width of letters, or zeros before a number.
     """
@@ -45,10 +45,10 @@ def alike(names: Iterable[str]) -> list[list[str]]:
 
 
 def distinct(paths: Sequence[Path]) -> list[str]:
-    """A name for what is made of each file: another name for each file, on any disk.
+    """A name for each file's output, different for each file on any disk.
 
-    Files of one name get their ending, or their folders, too. Capitals and spelling do not count,
-    because some disks know no difference.
+    It is the stem; where stems are equal, with the ending, or with folders. Names that differ only
+    in capitals or in composed letters count as equal, because they are on some disks.
     """
     places = [Path(os.path.abspath(path)) for path in paths]
     depth = max((len(place.parts) for place in places), default=0)
@@ -70,7 +70,7 @@ def distinct(paths: Sequence[Path]) -> list[str]:
 
 
 def _name(place: Path, folders: int) -> str:
-    """The stem; or the last parts of the path, so many; not too long."""
+    """The stem, or the last ``folders`` parts of the path; shortened if too long."""
     name = "-".join(place.parts[-folders:]) if folders else place.stem
     if len(os.fsencode(name)) <= _LONGEST:
         return name

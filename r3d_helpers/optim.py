@@ -1,4 +1,4 @@
-"""What the optimiser is told: which weights decay, how fast a stage learns, what a class counts."""
+"""Parameter groups, the optimiser's state, and class weights."""
 
 from collections.abc import Mapping
 
@@ -11,10 +11,10 @@ from .config import STAGES
 
 
 def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float) -> list[dict]:
-    """Sort the parameters that learn into groups for an optimiser.
+    """Sort the trainable parameters into groups for an optimiser.
 
     Args:
-        model: `R3DEmotion`, or what names its parameters like it.
+        model: `R3DEmotion`, or a module that names its parameters in the same way.
         weight_decay: of weights; biases and norms have none.
         layer_decay: factor on the learning rate from each stage to the one before it.
 
@@ -33,13 +33,13 @@ def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float) 
 
 
 def state_of(optimizer: Optimizer) -> dict[str, Tensor]:
-    """What an optimiser has gathered, as ``"number of the parameter.name"`` to tensor."""
+    """The state of an optimiser, as ``"number of the parameter.name"`` to tensor."""
     state = optimizer.state_dict()["state"]
     return {f"{index}.{name}": t for index, own in state.items() for name, t in own.items()}
 
 
 def load_state(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimiser what `state_of` took; its parameters must come in the same order."""
+    """Load what `state_of` returned; the parameters must be in the same order."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, _, name = key.partition(".")
@@ -49,7 +49,7 @@ def load_state(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
 
 
 def class_weights(train_set: Dataset, num_classes: int) -> Tensor:
-    """``[K]``: as often as all classes are on average, over as often as this one is."""
+    """Weights ``[K]``, float32: the mean number of clips of a class over that of this class."""
     targets = getattr(train_set, "targets", None) or [int(label) for _, label in train_set]
     counts = torch.bincount(torch.tensor(targets), minlength=num_classes)
     return len(targets) / len(counts) / counts.clamp(min=1)

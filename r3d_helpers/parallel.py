@@ -1,4 +1,4 @@
-"""What makes a run the same run, wherever it computes and however many processes share it."""
+"""Devices and processes: a run gives the same result, however many processes share it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from accelerate.utils import patch_environment
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-# `accelerate config` leaves its answers in the environment. Here a run's own configuration decides.
+# `accelerate config` sets environment variables; here the run's own configuration decides.
 _ANSWERS = {
     "ACCELERATE_MIXED_PRECISION": "no",
     "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": 1,
@@ -23,25 +23,25 @@ _ANSWERS = {
 
 
 def use_cpu() -> bool:
-    """Whether to leave what is no CUDA GPU alone: this package was tried on nothing else."""
+    """Whether to use the CPU. Of GPUs only CUDA's are used: the others were never tested."""
     return not torch.cuda.is_available()
 
 
 def device_note() -> str | None:
-    """A word on a GPU that is there and not used, Apple's; None where there is none."""
+    """A note where Apple's GPU is there, which is not used; else None."""
     if use_cpu() and torch.backends.mps.is_available():
         return "on the CPU: Apple's GPU is not used, because nobody has compared its results"
     return None
 
 
 def process() -> PartialState:
-    """This process among those that torchrun or ``accelerate launch`` may have started."""
+    """Accelerate's state of this process, one of those that ``torchrun`` may have started."""
     with patch_environment(**_ANSWERS):
         return PartialState(cpu=use_cpu())
 
 
 def accelerator() -> Accelerator:
-    """What spreads a training over these processes, in float32.
+    """Accelerate's object that divides a training among these processes, in float32.
 
     Raises:
         ValueError: Accelerate was used with another precision before, in this process.
@@ -51,21 +51,21 @@ def accelerator() -> Accelerator:
 
 
 def trouble(error: Exception) -> str | None:
-    """What stopped the processes that load clips, and what to do, where the machine is to blame."""
+    """Why the processes that load clips stopped, if the machine is the cause, and what to do."""
     said = str(error).lower()
     if "shared memory" in said or "bus error" in said or "/torch_" in said:
         return (
-            "the processes that load clips ran out of shared memory (/dev/shm): --num-workers 0, "
-            "or more of it, in Docker with --shm-size 2g"
+            "the processes that load clips ran out of shared memory (/dev/shm): use "
+            "--num-workers 0, or allow more, in Docker with --shm-size 2g"
         )
     if "too many open files" in said or "ancdata" in said:
         return (
-            "the processes that load clips ran out of open files: --num-workers 0, or more of "
-            "them, with ulimit -n 4096"
+            "the processes that load clips ran out of open files: use --num-workers 0, or allow "
+            "more with ulimit -n 4096"
         )
     if "dataloader worker" in said and ("killed" in said or "exited" in said):
         return (
-            "a process that loads clips was killed, perhaps because memory is full: fewer "
+            "a process that loads clips was killed, perhaps because memory is full: use fewer "
             "--num-workers, or a smaller --batch-size"
         )
     return None
@@ -81,13 +81,13 @@ def lost_connection(error: RuntimeError) -> bool:
 class SeedPerClip(Dataset):
     """A data set in which each clip has its own random seed.
 
-    What a clip draws depends on ``seed`` and its index, not on who loads it, or when.
+    A clip's random numbers depend on ``seed`` and its index, not on the process that loads it.
 
     Args:
-        dataset: whose items draw from torch's global generator.
+        dataset: a data set that draws from torch's global generator.
 
     Attributes:
-        seed: of the epoch; set it before each.
+        seed: of the epoch; set it before each epoch.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -110,9 +110,9 @@ def statistics(*modules: nn.Module | None) -> list[Tensor]:
 
 @contextmanager
 def averaging(tensors: list[Tensor], count: int) -> Iterator[Callable[[], None]]:
-    """Let each of ``count`` parts start from the same values, and leave the mean of their ends.
+    """Start each of ``count`` parts from the same values; afterwards the tensors have their mean.
 
-    Micro-batches one after the other then move the statistics as processes side by side do.
+    So micro-batches one after the other change the statistics as parallel processes do.
 
     Yields:
         A function to call after each part.

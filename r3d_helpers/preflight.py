@@ -1,4 +1,4 @@
-"""What can be known before a run begins: checks that fail in seconds, not after hours."""
+"""Checks before a run starts, so that a mistake shows in seconds and not after hours."""
 
 import copy
 import shutil
@@ -13,21 +13,22 @@ from torch.utils.data import Dataset
 
 from .checkpoint import Metadata
 
-GradientsIn = Callable[[str], AbstractContextManager]  # a precision's name to its autocast
+GradientsIn = Callable[[str], AbstractContextManager]  # from a precision's name to its autocast
 
 
 def check_sets(train_set: Dataset, val_set: Dataset, num_classes: int, least: int) -> None:
-    """Do the two sets fit the model and each other?
+    """Check that the two sets fit the model and each other.
+
+    Warns if a subject is in both sets, or if a class has no clip in one of them.
 
     Args:
-        train_set: what is trained on; ``classes`` and ``clips`` are looked at where it has them.
-        val_set: what the epoch is chosen by, likewise.
+        train_set: the training set; its ``classes`` and ``clips`` are checked if it has them.
+        val_set: the validation set, likewise.
         num_classes: of the model.
-        least: clips that one step needs.
+        least: the number of clips that one step needs.
 
     Raises:
-        ValueError: they do not fit. (People who are in both sets are a warning, and so is a class
-            that one of them does not show.)
+        ValueError: they do not fit.
     """
     classes = getattr(train_set, "classes", None)
     if classes is not None and len(classes) != num_classes:
@@ -42,7 +43,7 @@ def check_sets(train_set: Dataset, val_set: Dataset, num_classes: int, least: in
     if len(train_set) < least:
         raise ValueError(
             f"the training set has {len(train_set)} clips, fewer than one step of batch_size "
-            f"{least}: lower it"
+            f"{least}: lower batch_size"
         )
     for name, dataset, so in (
         ("training", train_set, "the model cannot learn it"),
@@ -59,7 +60,7 @@ def check_sets(train_set: Dataset, val_set: Dataset, num_classes: int, least: in
 
 
 def check_batch(batch_size: int, micro_batch: int, num_processes: int) -> None:
-    """Can so many processes, with so many clips per forward pass, share a step?
+    """Check that the processes can divide a step into equal forward passes.
 
     Raises:
         ValueError: they cannot.
@@ -72,22 +73,22 @@ def check_batch(batch_size: int, micro_batch: int, num_processes: int) -> None:
 
 
 def _absent(dataset: Dataset) -> str:
-    """The classes that no clip of a data set shows, where it says; "" for none."""
+    """The classes that have no clip in a data set, as text; "" if it does not state classes."""
     classes, targets = getattr(dataset, "classes", ()), getattr(dataset, "targets", ())
     shown = set(targets)
     return ", ".join(name for i, name in enumerate(classes or ()) if shown and i not in shown)
 
 
 def subjects(dataset: Dataset) -> set[str]:
-    """Who is seen in a data set; nobody where it does not say."""
+    """The subjects of a data set; none if it does not state them."""
     return {clip.subject for clip in getattr(dataset, "clips", ())}
 
 
 def check_unused(folder: Path, *files: Path) -> None:
-    """Does no other run lie in ``folder``, of which these ``files`` would be left?
+    """Check that ``folder`` holds no run yet: none of these ``files`` exists.
 
     Raises:
-        FileExistsError: one of them is there.
+        FileExistsError: one of them exists.
     """
     if any(file.exists() for file in files):
         raise FileExistsError(
@@ -97,10 +98,10 @@ def check_unused(folder: Path, *files: Path) -> None:
 
 
 def check_same(folder: Path, now: Metadata, begun: Metadata) -> None:
-    """Does a run go on with the sets that it was begun with?
+    """Check that a run is resumed with the sets that it was started with.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it is not.
     """
     for name in ("classes", "size", "subjects", "clips", "crop", "steps_per_epoch"):
         if (here := getattr(now, name)) != (there := getattr(begun, name)):
@@ -111,10 +112,10 @@ def check_same(folder: Path, now: Metadata, begun: Metadata) -> None:
 
 
 def check_space(folder: Path, model: nn.Module, copies: int) -> None:
-    """Is there room for so many copies of the model's weights, and a little more?
+    """Check that the disk has space for some copies of the model's weights, and 100 MB more.
 
     Raises:
-        OSError: there is less.
+        OSError: it has less.
     """
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     needed = copies * size + 100e6
@@ -127,7 +128,9 @@ def check_space(folder: Path, model: nn.Module, copies: int) -> None:
 
 @torch.no_grad()
 def check_lone_clip(model: nn.Module, video: Tensor) -> None:
-    """Can batch norm train on one clip ``[T, C, H, W]``? layer4 has one value for a tiny one.
+    """Check that batch norm can train on one clip ``[T, C, H, W]``.
+
+    It cannot if the clip is so small that layer4 has a single value per channel.
 
     Raises:
         ValueError: it cannot.
@@ -152,19 +155,19 @@ def check_gradients(
     autocast: GradientsIn,
     seed: int = 0,
 ) -> None:
-    """Are the gradients in ``precision`` those in float32? Looks at a copy of the model.
+    """Compare the gradients in ``precision`` with those in float32, on a copy of the model.
 
     Args:
         model: what is to be trained.
-        criterion: logits ``[B, K]`` and targets to the loss.
+        criterion: from logits ``[B, K]`` and targets to the loss.
         video: ``[B, T, C, H, W]`` float, on the model's device.
         target: ``[B]`` int64, likewise.
         precision: such as ``"bfloat16"``.
-        autocast: gives the context of a precision.
-        seed: of dropout, which must drop the same twice.
+        autocast: from the name of a precision to its autocast context.
+        seed: of dropout, which must drop the same values both times.
 
     Raises:
-        FloatingPointError: a gradient differs by half of its size or more.
+        FloatingPointError: a gradient differs by half of its norm or more.
     """
 
     def gradients(precision: str) -> dict[str, Tensor]:
@@ -180,7 +183,7 @@ def check_gradients(
     lower = gradients(precision)
     for name, right in gradients("float32").items():
         error = ((lower[name] - right).norm() / right.norm()).item()
-        # Rounding alone costs about a third in the first layers; a wrong kernel, all of it.
+        # Rounding alone changes it by about a third in the first layers; a wrong kernel, wholly.
         if right.any() and not error < 0.5:
             raise FloatingPointError(
                 f"in {precision} the gradient of {name} is wrong by "

@@ -1,24 +1,23 @@
-"""The recommended training, said once: the command line, the pages and lesson 04 take it from here.
+"""The recommended training; the command line, the pages and lesson 04 take it from here.
 
-How to train is said by `TrainConfig`, whose defaults are the recommended ones. Those of
-`R3DEmotion` are the published fix's, and a `ClipDataset` leaves the clips as they are; what is
-recommended instead is said in this file.
+The defaults of `TrainConfig` are the recommended ones. Those of `R3DEmotion` are the published
+fix's, and a `ClipDataset` leaves the clips as they are; this file has what is recommended instead.
 """
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # imported late: the command line shows the names below where torch is broken
+if TYPE_CHECKING:  # imported late: the command line needs the constants even if torch is broken
     from .datasets import Clip, ClipDataset
     from .model import R3DEmotion
 
-SE_INIT = "identity"  # gates near one half begin by halving what layer3 and layer4 have to say
+SE_INIT = "identity"  # gates near 0.5 would first halve the outputs of layer3 and layer4
 LEAN = True  # the same function of the clip with fewer parameters, in less time
 AUGMENT = "light"  # one of `augment.PRESETS`
 
 
 def model(num_classes: int, **changes: Any) -> "R3DEmotion":  # noqa: ANN401 (as there)
-    """Make the model to train.
+    """Create the model to train.
 
     Args:
         num_classes: number of emotions, ``K``.
@@ -35,7 +34,7 @@ def train_set(
     augment: str = AUGMENT,
     **changes: Any,  # noqa: ANN401 (as there)
 ) -> "ClipDataset":
-    """Serve the clips to train on: other frames in every epoch, changed a little.
+    """Create the training set: other frames in every epoch, with augmentation.
 
     Args:
         clips: what to train on.

@@ -1,8 +1,8 @@
-"""Which frames of a video make the clip: integer arithmetic, nothing else.
+"""Which frames of a video make the clip, in integer arithmetic.
 
 Every function takes the number of frames ``T`` that a video has and returns the indices of the
-``n`` frames to keep, in order, each in ``[0, T)``. No float is involved (but for `published`), so
-the answer is the same on every machine and for every length.
+``n`` frames to keep, in order, each in ``[0, T)``. No float is used (except in `published`), so
+the result is the same on every machine.
 """
 
 from itertools import pairwise
@@ -70,7 +70,7 @@ def jitter(
 
 
 def dense(num_frames: int, clip_len: int = 16, *, stride: int = 1, start: int = 0) -> list[int]:
-    """Take every ``stride``-th frame from ``start`` on; past the end, the last frame again.
+    """Take every ``stride``-th frame from ``start`` on; past the end, repeat the last frame.
 
     Args:
         num_frames: frames in the video, ``T`` >= 1.
@@ -129,8 +129,8 @@ def multi(
 def published(num_frames: int, clip_len: int = 16) -> list[int]:
     """Sample by the published fix's rule. It loses the end of short videos; the lessons show why.
 
-    A short video repeats each frame equally often and is then cut off; a longer one goes through a
-    float ``linspace`` rounded down.
+    A short video repeats each frame equally often and is then cut to length; a longer one takes a
+    float ``linspace``, rounded down.
 
     Args:
         num_frames: frames in the video, ``T`` >= 1.
@@ -142,7 +142,7 @@ def published(num_frames: int, clip_len: int = 16) -> list[int]:
     Raises:
         ValueError: a number below 1.
 
-    Source: the fix document, section "Input Dimension Handling".
+    Source: the published fix, section "Input Dimension Handling".
 
     >>> published(3, 4)
     [0, 0, 1, 1]

@@ -1,10 +1,10 @@
 """Train and evaluate, with checkpoints from which a stopped run resumes exactly.
 
-A run is a folder. ``last.safetensors`` holds all that is needed to go on, ``best.safetensors``
+A run is a folder. ``last.safetensors`` holds all that is needed to resume, ``best.safetensors``
 the model with the best validation score, ``history.csv`` one row per epoch. They are written after
-each epoch, ``last`` also before the first, and each is whole at any moment. So a run that is killed
-loses the epoch that it was in: `Trainer.resume` reads ``last``, and `Trainer.fit` begins that epoch
-again. Each epoch has its own random seed, hence the end is the same.
+each epoch, ``last`` also before the first, and no file is ever half written. A run that is killed
+loses only its current epoch: `Trainer.resume` reads ``last``, and `Trainer.fit` starts that epoch
+again. Each epoch has its own random seed, so the result is the same.
 """
 
 import math
@@ -37,16 +37,16 @@ __getattr__ = _moved.names(__name__, load="checkpoint.load")
 
 
 class Trainer:
-    """Fit a model to clips, keep what is needed to go on, and score it.
+    """Fit a model to clips, save what is needed to resume, and score it.
 
     Uses a CUDA GPU where there is one, else the CPU (Apple's GPU is not used); in float32 unless
     the configuration asks for less. Started by ``torchrun`` or ``accelerate launch``, the processes
-    share the work; what ``accelerate config`` was answered with changes nothing.
+    share the work; the answers given to ``accelerate config`` are not used.
 
     Args:
         model: the model to train, in place.
-        config: how.
-        out_dir: the run's folder; `fit` makes it.
+        config: how to train.
+        out_dir: the run's folder; `fit` creates it.
 
     Attributes:
         history: one record per finished epoch, as in ``history.csv``.
@@ -64,17 +64,17 @@ class Trainer:
 
     @property
     def last(self) -> Path:
-        """The checkpoint that `resume` goes on from."""
+        """The checkpoint that `resume` reads."""
         return self.out_dir / "last.safetensors"
 
     @property
     def best(self) -> Path:
-        """The model with the best validation score, for `load`."""
+        """The model with the best validation score, for `checkpoint.load`."""
         return self.out_dir / "best.safetensors"
 
     @property
     def metadata(self) -> Metadata:
-        """What its checkpoints say of themselves, once `fit` was called."""
+        """What the checkpoints hold besides tensors; there once `fit` was called."""
         return replace(self._metadata, history=list(self.history))
 
     def fit(
@@ -86,13 +86,13 @@ class Trainer:
     ) -> list[dict]:
         """Train, and leave the model with the weights of the best validation epoch.
 
-        Best is the highest UAR on ``val_set``, of equals the lowest loss. Keep your test
-        subjects out of both sets.
+        The best epoch has the highest UAR on ``val_set``; of equal ones, the lowest loss. Keep
+        your test subjects out of both sets.
 
         Args:
             train_set: items ``(video [T, C, H, W] float, label int)``.
             val_set: likewise, of other subjects.
-            after_epoch: called with each new record, once it is saved; what it raises ends the
+            after_epoch: called with each new record, once it is saved; an error in it ends the
                 run, which can be resumed.
 
         Returns:
@@ -101,20 +101,20 @@ class Trainer:
 
         Raises:
             FileExistsError: ``out_dir`` already holds a run.
-            ValueError: the sets fit neither the model nor each other nor the resumed run.
+            ValueError: the sets do not fit the model, each other, or the resumed run.
             OSError: too little disk space for the checkpoints.
-            FloatingPointError: loss or gradient is not finite; the last checkpoint is whole. Or
-                this processor computes gradients in the lower precision wrongly, as some do.
+            FloatingPointError: loss or gradient is not finite; the last checkpoint stays. Or this
+                processor computes gradients in the lower precision wrongly, as some do.
         """
         self._check(train_set, val_set)
         self._prepare(train_set, val_set)
         self._try(train_set)
         if self._resumed is None:
-            self._save()  # a run that is killed in its first epoch can be resumed, too
+            self._save()  # so that a run killed in its first epoch can be resumed, too
         else:
             self._restore(*self._resumed)
-            self._resumed = None  # stopped again, it must be resumed again
-        kept = self.model if self.ema is None else self.ema.module  # what is validated, too
+            self._resumed = None  # after another stop, `resume` must read the checkpoint again
+        kept = self.model if self.ema is None else self.ema.module  # validated and saved as best
         steps = self.metadata.steps_per_epoch
         with tqdm(
             desc=parallel.device_note(),
@@ -142,7 +142,7 @@ class Trainer:
                 bar.set_postfix(val_uar=f"{scores.uar:.2f}")
                 if best_epoch(self.history)["epoch"] == epoch + 1:
                     self._write(self.best, kept.state_dict())
-                self._save()  # last: killed before this, the run makes the epoch again
+                self._save()  # last: a run killed before this repeats the epoch
                 if after_epoch is not None:
                     after_epoch(self.history[-1])
         self.accelerator.wait_for_everyone()
@@ -159,10 +159,10 @@ class Trainer:
 
     @classmethod
     def resume(cls, out_dir: str | os.PathLike) -> "Trainer":
-        """Rebuild a run from its folder; call `fit` with the same sets to go on.
+        """Rebuild a run from its folder; call `fit` with the same sets to continue.
 
-        On the same CPU with the same number of threads it ends in the same weights, bit for bit,
-        as a run that was never stopped.
+        On the same CPU with the same number of threads the final weights are the same, bit for
+        bit, as those of a run that was never stopped.
 
         Raises:
             FileNotFoundError: no run in ``out_dir``.
@@ -182,7 +182,7 @@ class Trainer:
     # --- before the first step ---
 
     def _check(self, train_set: Dataset, val_set: Dataset) -> None:
-        """What can be said before anything is made."""
+        """Check what can be checked before anything is created."""
         num_processes = self.accelerator.num_processes
         preflight.check_batch(self.config.batch_size, self._micro_batch, num_processes)
         several = self._micro_batches * num_processes > 1
@@ -194,17 +194,17 @@ class Trainer:
         make_folder(self.out_dir)
         if self.accelerator.is_main_process:
             remove_parts(self.out_dir)
-        # `last` has the weights and AdamW's two moments, and maybe an average; its successor lies
-        # beside it before it is moved; `best` has weights.
+        # `last` has the weights, AdamW's two moments and maybe an average, and is there twice
+        # while it is replaced; `best` has weights.
         preflight.check_space(self.out_dir, self.model, copies=8 if self.config.ema else 7)
 
     def _prepare(self, train_set: Dataset, val_set: Dataset) -> None:
-        """Make what only training needs: loader, optimiser, average, loss."""
+        """Create what only training needs: loader, optimiser, average, loss."""
         config = self.config
         self.shuffle = torch.Generator()
         count = len(train_set)
         if count > config.batch_size:
-            count -= count % config.batch_size  # batch norm dislikes a rest of one
+            count -= count % config.batch_size  # batch norm cannot train on one clip left over
         alone = config.micro_batch is None and self.accelerator.num_processes == 1
         loader = DataLoader(
             train_set if alone else parallel.SeedPerClip(train_set),
@@ -242,7 +242,7 @@ class Trainer:
         )
 
     def _try(self, train_set: Dataset) -> None:
-        """Try a first step on a copy of the model, where it is known to go wrong."""
+        """Try a first step on a copy of the model, in the cases where it is known to fail."""
         device = self.accelerator.device
         if min(self._micro_batch, len(train_set)) == 1:
             preflight.check_lone_clip(self.model, train_set[0][0].to(device))
@@ -258,7 +258,7 @@ class Trainer:
 
     def _train_epoch(self, epoch: int, bar: tqdm) -> tuple[float, float]:
         """One pass over the training set: the mean loss and the last learning rate."""
-        # Every epoch has its own seed, so going on needs no generator's state.
+        # Every epoch has its own seed, so resuming needs no state of a generator.
         seed = random.Random(f"{self.config.seed} {epoch}").getrandbits(32)
         set_seed(seed, device_specific=True)
         self.shuffle.manual_seed(seed)
@@ -283,14 +283,14 @@ class Trainer:
                 self.ema.update_parameters(self.model)
             losses.append(loss.item())
             bar.update()
-        # Each process has normalised its own clips; what is validated and saved is the mean.
+        # Each process has batch norm statistics of its own clips: use their mean from here on.
         for statistic in parallel.statistics(self.model, self.ema):
             statistic.copy_(self.accelerator.reduce(statistic, "mean"))
         return sum(losses) / len(losses), rate
 
     def _backward(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-        """Gather the gradient of one step from its micro-batches; the mean loss."""
-        self.optimizer.zero_grad(set_to_none=False)  # 133 MB kept are quicker than new ones
+        """Sum the gradient of one step over its micro-batches; return the mean loss."""
+        self.optimizer.zero_grad(set_to_none=False)  # faster than allocating 133 MB again
         count = self._micro_batches
         total = torch.zeros((), device=self.accelerator.device)
         statistics = parallel.statistics(self.model) if count > 1 else []
@@ -307,7 +307,7 @@ class Trainer:
         return self.accelerator.reduce(total, "mean")
 
     def _mix(self, video: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend the clips of a batch: targets ``[B]`` become shares ``[B, K]``."""
+        """Mix the clips of a batch: targets ``[B]`` become shares ``[B, K]``."""
         if self.config.mix == "none":
             return video, target
         how = {"mixup": v2.MixUp, "cutmix": v2.CutMix}[self.config.mix]
@@ -316,7 +316,7 @@ class Trainer:
         return pictures.view_as(video), target
 
     def _autocast(self, precision: str) -> torch.autocast:
-        """Accelerate's own cannot differ between two trainers of one process."""
+        """Not Accelerate's autocast, which two trainers in one process have to share."""
         on = precision == "bfloat16"
         return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=on)
 
@@ -332,8 +332,8 @@ class Trainer:
             if not torch.isfinite(value):
                 raise FloatingPointError(
                     f"the {name} became {value.item()} in epoch {epoch + 1}, step {step + 1}, at "
-                    f"learning rate {rate:.2g}. {self.last} keeps the epoch before. Lower lr, or "
-                    "look for non-finite values in the videos"
+                    f"learning rate {rate:.2g}. {self.last} still holds the epoch before. Lower "
+                    "lr, or look for non-finite values in the videos"
                 )
 
     def _freeze(self) -> None:
@@ -373,7 +373,7 @@ class Trainer:
     # --- on disk ---
 
     def _save(self) -> None:
-        """Write all that is needed to go on."""
+        """Write all that is needed to resume."""
         parts = {"model": self.model.state_dict(), "optimizer": state_of(self.optimizer)}
         if self.ema is not None:
             parts["ema"] = self.ema.state_dict()
@@ -381,7 +381,7 @@ class Trainer:
         self._write_history()
 
     def _restore(self, tensors: Mapping[str, Tensor], saved: Metadata) -> None:
-        """Take up what `_save` wrote; the model has its part already, see `resume`."""
+        """Read back what `_save` wrote; `resume` has loaded the model already."""
         preflight.check_same(self.out_dir, self.metadata, saved)
         load_state(self.optimizer, checkpoint.below("optimizer", tensors))
         if self.ema is not None:

@@ -1,4 +1,4 @@
-"""A video file becomes frames, and frames become a video file: PyAV reads, OpenCV writes."""
+"""Read video files into frames with PyAV, and write frames to video files with OpenCV."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# What OpenCV's FFmpeg has to say about a file ends in VideoError, not on the screen.
+# OpenCV and its FFmpeg print nothing: what is wrong with a file is said by VideoError.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
@@ -33,13 +33,13 @@ from ._decoder import (
 )
 from .names import printable
 
-_ENOUGH = 0.9  # share of a file after which frames that nobody wants are counted, not decoded
+_ENOUGH = 0.9  # after this share of a file, the remaining frames are counted, not decoded
 
 
 class CutShort(UserWarning):
-    """A video has fewer frames than its file promises; names the file.
+    """A video has fewer frames than its file states; names the file.
 
-    A warning, and an error where a whole video is asked for.
+    A warning, or an error where the whole video is required.
     """
 
 
@@ -48,11 +48,11 @@ class Info:
     """What `probe` finds out about a file.
 
     Attributes:
-        num_frames: frames that really decode, ``T``.
+        num_frames: frames that can be decoded, ``T``.
         fps: frames per second, as the file states it (0.0 where it does not).
-        height: ``H``, in square pixels, after the rotation the file asks for.
+        height: ``H``, in square pixels, after the rotation stated in the file.
         width: ``W``, likewise.
-        missing: frames that the file promises and that do not decode, where it is cut short or
+        missing: frames that the file states and that do not decode, because it is cut short or
             damaged.
         damaged: whether some frames show errors.
     """
@@ -66,7 +66,7 @@ class Info:
 
 
 def probe(path: str | os.PathLike) -> Info:
-    """Count the frames of a video by decoding it; a header can lie.
+    """Count the frames of a video by decoding it, because a header can be wrong.
 
     Raises:
         VideoError: the file is missing, unreadable or has no frames.
@@ -91,18 +91,19 @@ def read(
 ) -> Tensor:
     """Decode a video as FFmpeg's command line does.
 
-    The picture is turned and mirrored as the file asks, and pixels become square: where the
-    file's are oblong, the side along which they are too long grows. A file cut short or damaged
+    The picture is turned and mirrored as the file says. Pixels become square: where the file's
+    are not, the picture is stretched along their longer side. A file that is cut short or damaged
     gives the frames it has, and a warning.
 
     Args:
         path: anything that FFmpeg decodes: MP4, MOV, AVI, FLV, WebM, MPEG, ...
         indices: the frames to return, as a sampler gives them, repeats allowed; or a function
-            that names them, given the number of frames; or None for every frame. The function is
-            called again where the file turns out to have more or fewer frames than it states.
+            that returns them, given the number of frames; or None for every frame. The function
+            is called again if the file has more or fewer frames than it states.
         size: ``(H, W)`` in pixels. A frame of another shape is cut to it around the centre,
             then scaled, so that a face is never stretched. None keeps the video's own size.
-        box: the part of each frame to take, before ``size``; None takes all of it.
+        box: the part of each frame to take, before ``size``: top, left, height, width in pixels;
+            None takes all of it.
         whole: raise `CutShort` instead of the warning.
 
     Returns:
@@ -139,17 +140,17 @@ def read(
         sizes = ", ".join(sorted(f"{h}x{w}" for h, w, _ in shapes))
         raise VideoError(f"{path}: the frame size changes on the way ({sizes}); pass size=(H, W)")
     frames = np.stack([kept[index] for index in wanted])
-    # Channels first: in NumPy, because small copies are no work for several threads.
+    # Channels first, in NumPy: torch would start several threads for this small copy.
     return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
 
 
 def stream(path: str | os.PathLike) -> Iterator[tuple[float, np.ndarray]]:
-    """Decode a video frame by frame: what is too long for memory can be gone through.
+    """Decode a video frame by frame, so that it need not fit into memory.
 
     Yields:
         The time at which the frame is shown, in seconds from the first one's, and the frame:
         ``[H, W, C]``, uint8, RGB. Times are the file's own, so they are right for a variable
-        frame rate too; where a file misstates one, so that it would not rise, the rate says it.
+        frame rate too; a time that does not rise is wrong, and the frame rate replaces it.
 
     Raises:
         VideoError: the file is missing, unreadable or has no frames.
@@ -161,7 +162,7 @@ def stream(path: str | os.PathLike) -> Iterator[tuple[float, np.ndarray]]:
 
 
 def pictures(path: str | os.PathLike) -> Iterator[Picture]:
-    """Decode as `stream` does; the pixels of a frame cost time only where they are asked for.
+    """Decode as `stream` does, but convert the pixels of a frame only if asked for them.
 
     Yields:
         Frames with ``seconds``, ``shape`` (height and width) and ``pixels(size, box)``.
@@ -177,10 +178,10 @@ def pictures(path: str | os.PathLike) -> Iterator[Picture]:
 def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> None:
     """Encode frames as VP9 in ``.mp4``, which `read` and every browser can play.
 
-    The file appears whole or not at all: it is written beside its place and then moved there.
+    The file appears whole or not at all: it is written under another name and then moved.
 
     Args:
-        path: where to write, ending in ``.mp4``; missing folders are made.
+        path: where to write, ending in ``.mp4``; missing folders are created.
         frames: ``[T, C, H, W]``, uint8, RGB, tensor or array; H and W even, as VP9's colour
             planes are half as large.
         fps: frames per second, above 0.
@@ -211,9 +212,9 @@ def write(path: str | os.PathLike, frames: Tensor | np.ndarray, fps: float) -> N
                 raise VideoError(f"{path}: OpenCV cannot write VP9 here; run `doctor`")
             for frame in array.transpose(0, 2, 3, 1)[..., ::-1]:
                 writer.write(np.ascontiguousarray(frame))
-            writer.release()  # OpenCV does not say whether it could write
+            writer.release()  # OpenCV does not report errors, so count
             if _count(part) != len(array):
-                raise OSError(None, "too little of it arrived; is the disk full?")
+                raise OSError(None, "frames are missing in it; is the disk full?")
             shutil.move(part, path, copy_function=shutil.copyfile)  # some drives refuse chmod
     except OSError as error:
         raise VideoError(f"{path}: cannot be written ({error.strerror})") from error
@@ -302,16 +303,16 @@ def _count(path: Path) -> int:
 
 @contextmanager
 def _draft(path: Path) -> Iterator[Path]:
-    """Where to write what is to become ``path``: beside it, under a name that OpenCV can take."""
+    """A temporary file beside ``path``, or where OpenCV can handle the folder's name."""
     folder = path.absolute().parent
     try:
         str(folder).encode()
     except UnicodeEncodeError:  # a folder whose name is not UTF-8
         folder = Path(tempfile.gettempdir())
     part = folder / f".{uuid.uuid4().hex}.part.mp4"
-    part.touch()  # OpenCV would not say why it cannot
+    part.touch()  # raises the reason, which OpenCV would not tell
     try:
         yield part
     finally:
-        with suppress(OSError):  # moved to its place; or never made
+        with suppress(OSError):  # already moved, or never created
             part.unlink()

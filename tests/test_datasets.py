@@ -253,7 +253,7 @@ def test_one_subject_cannot_be_split(split, people):
 
 
 def test_two_subjects_cannot_be_split_in_three():
-    with pytest.raises(ValueError, match="takes 3 subjects or more"):
+    with pytest.raises(ValueError, match="need 3 subjects or more"):
         datasets.train_val_test(cast("ab"))
 
 

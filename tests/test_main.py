@@ -387,7 +387,7 @@ def test_three_people_are_the_least_to_train_on(faces, tmp_path, capsys):
     for actor in ("Actor_03", "Actor_04"):
         shutil.copytree(faces / actor, tmp_path / "two" / actor)
     line = refused(capsys, "train", tmp_path / "two", "--out", tmp_path / "run", *TINY)
-    assert "takes 3 subjects or more, got ['03', '04']" in line
+    assert "need 3 subjects or more, got ['03', '04']" in line
 
 
 @pytest.mark.parametrize("saved", [False, True])

@@ -552,7 +552,10 @@ def test_the_model_is_whitened_and_learns_around_it():
     [
         ((40, 2, 3, 17, 17), r"a filter spans \[3, 5, 5\] \(T, H, W\), got videos \[40, 2, 3, 17"),
         ((40, 5, 3, 17, 4), "a filter spans"),
-        ((1, 3, 3, 17, 17), "225 weights a filter need as many pieces of video, got 49: take more"),
+        (
+            (1, 3, 3, 17, 17),
+            "a filter of 225 weights needs as many pieces of video, got 49: take more",
+        ),
     ],
 )
 def test_too_little_video_to_whiten_with_is_refused(shape, complaint):
