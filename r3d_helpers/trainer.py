@@ -196,7 +196,7 @@ class Trainer:
             remove_parts(self.out_dir)
         # `last` has the weights, AdamW's two moments and maybe an average, and is there twice
         # while it is replaced; `best` has weights.
-        preflight.check_space(self.out_dir, self.model, copies=8 if self.config.ema else 7)
+        preflight.check_space(self.out_dir, self.model, copies=9 if self.config.ema else 7)
 
     def _prepare(self, train_set: Dataset, val_set: Dataset) -> None:
         """Create what only training needs: loader, optimiser, average, loss."""

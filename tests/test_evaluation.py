@@ -360,7 +360,7 @@ def test_the_hub_reads_the_header(tested):
         "96 x 96 pixels",
         "Data: RAVDESS speech; 81 clips to train and 27 to choose the epoch by, of 4 subjects.",
         "before each addition, identity start",
-        "Kept is epoch 3 of 9, with validation UAR 0.625.",
+        "The model of epoch 3 of 9 was kept, with validation UAR 0.625.",
     ],
 )
 def test_it_says_what_the_model_is_and_was_trained_on(words):
@@ -431,7 +431,7 @@ def test_very_sure_answers_have_a_finite_loss():
 def test_a_card_says_what_is_not_known(tmp_path):
     assert "of a size that is not stated" in model_card(said(size=None))
     text = model_card(said(), reported(["a"] * 4))
-    assert "one subject, no interval" in text
+    assert "one subject, so no interval" in text
     assert "95 %" not in text
 
 

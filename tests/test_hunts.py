@@ -50,14 +50,14 @@ WRONG = {
         (
             "view(B, T, -1)",
             "view(B, T, -1).mean(1, True).expand(B, T, -1)",
-            "repeating brings no news",
+            "a repeated input adds no information",
         ),
         ("outputs[:, -1]", "outputs[:, 0]", "never looks at frame 1 to"),
         ("self.head(outputs[:, -1])", "self.head(steps[:, -1] + steps.mean(1))", THROWN_AWAY),
     ],
     "doors": [
         ("places.round()", "places.flip(0).round()", "out of order"),
-        ("(0, num_frames - 1, length)", "(0, num_frames, length)", "that the video has not"),
+        ("(0, num_frames - 1, length)", "(0, num_frames, length)", "is not in the video"),
         ("steps.transpose(1, 2)", "steps.contiguous().view(B, -1, T)", "slides along channels"),
         ("moves.amax(2)", "steps.amax(1)", THROWN_AWAY),
         ("steps.transpose(1, 2)", "steps.mean(1, True).transpose(1, 2)", "averaged away"),
@@ -238,7 +238,7 @@ def test_what_stops_is_named_with_its_line():
     case = desk.case("signs", 0)
     cases = {
         case.sound.replace("return self", "retrun self"): "It stops in line 22",
-        case.sound.replace("def pick", "def take"): "no `pick` any more",
+        case.sound.replace("def pick", "def take"): "no longer has a function `pick`",
         case.sound.replace(case.values["Model"], "Renamed"): "no class",
         "import os\nos.nothing": "It stops in line 3, `os.nothing`",
         case.sound.replace("super().__init__()", "1 / 0"): "division by zero",

@@ -678,7 +678,7 @@ def test_the_disk_space_asked_for_covers_the_run(begin, folder, monkeypatch):
     run = begin(ema=0.9)
     size = 4 * sum(p.numel() for p in run.model.parameters())
     monkeypatch.setattr(
-        shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100e6 + 8 * size - 1)
+        shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100e6 + 9 * size - 1)
     )
     with pytest.raises(OSError, match="make room"):
         run.fit(Clips(), VAL)

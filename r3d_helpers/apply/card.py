@@ -1,4 +1,4 @@
-"""The model card of a run: what the model is, was trained on, reaches, and must not be used for."""
+"""The model card of a run: model, training data, score, and what it must not be used for."""
 
 import math
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from .evaluation import Report, between
 
 
 def model_card(metadata: Metadata, tested: Report | None = None, data: str = "") -> str:
-    """A model card: what the model is, was trained on, reaches, and must not be used for.
+    """Write a model card: the model, its training data and score, and what it is not for.
 
     Args:
-        metadata: what a checkpoint says of itself.
-        tested: the score on people that it was neither trained nor chosen with.
+        metadata: of a checkpoint.
+        tested: the score on subjects of neither the training nor the validation set.
         data: the name of the data.
 
     Returns:
@@ -52,8 +52,9 @@ def model_card(metadata: Metadata, tested: Report | None = None, data: str = "")
         "",
         f"Data: {data or 'not stated'}; {metadata.clips[0]} clips to train and "
         f"{metadata.clips[1]} to choose the epoch by, of {len(metadata.subjects)} subjects. "
-        f"Gates: {gates[model['se']]}, {model['se_init']} start. Kept is epoch {best['epoch']} of "
-        f"{metadata.train.epochs}, with validation UAR {best['val_uar']:.3f}.",
+        f"Gates: {gates[model['se']]}, {model['se_init']} start. The model of epoch "
+        f"{best['epoch']} of {metadata.train.epochs} was kept, with validation UAR "
+        f"{best['val_uar']:.3f}.",
         "",
         "| setting | value |",
         "|---|---|",
@@ -66,10 +67,10 @@ def model_card(metadata: Metadata, tested: Report | None = None, data: str = "")
         "## Not for",
         "",
         "Decisions about people: hiring, schooling, policing, health, insurance, border control, "
-        "watching at work. A face is no read-out of a feeling, actors exaggerate, and nobody has "
-        "measured how the model errs on people unlike those it was trained with.",
+        "watching at work. A face does not show a feeling reliably, actors exaggerate, and nobody "
+        "has measured which mistakes the model makes on people unlike those in its training data.",
         "",
-        "The licence of the training data binds these weights too.",
+        "The licence of the training data may also apply to these weights.",
         "",
     ]
     return "\n".join(lines)
@@ -82,7 +83,7 @@ def _scored(tested: Report | None) -> list[str]:
     return [
         f"On {tested.clips} clips of {tested.subjects} subjects that the model has never seen, "
         f"{tested.num_views} clip(s) per video; "
-        + ("95 % intervals by drawing subjects:" if tested.uar else "one subject, no interval:"),
+        + ("95 % intervals by drawing subjects:" if tested.uar else "one subject, so no interval:"),
         "",
         "| score | value |",
         "|---|---|",

@@ -1,4 +1,4 @@
-"""Where the face is: one square per clip, so that the crop itself never moves."""
+"""Find the face of a clip, and cut one square around it that does not move within the clip."""
 
 import hashlib
 import os
@@ -20,29 +20,29 @@ from ..video import Box, VideoError
 Face = tuple[float, float, float, float]  # x, y, width, height, in pixels
 Detector = Callable[[np.ndarray], Sequence[Sequence[float]]]  # RGB frame to (x, y, w, h) of faces
 
-_LOOK_SIZE = 320  # pixels of the shorter side at which a frame is searched
-_SMALLEST = 8  # a face is at least one part in so many of the shorter side
-_SEEN = 0.25  # share of the frames looked at that must show a face; single hits are mistakes
+_LOOK_SIZE = 320  # pixels; a frame is scaled so that its shorter side has this length
+_SMALLEST = 8  # the smallest face is the shorter side divided by this number
+_SEEN = 0.25  # share of the searched frames that must show a face; single hits are mistakes
 
 
 class NoFaceError(VideoError):
-    """A video shows no face, or too seldom; names the file."""
+    """A video shows no face, or too rarely; names the file."""
 
 
 class SeveralFaces(UserWarning):
-    """Faces are seen at several places about equally often, and one was chosen; names the file."""
+    """Faces were found at several places about equally often; names the file."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """Where `FaceCrop.track` saw the largest face of a video.
+    """Where `FaceCrop.track` found the largest face of a video.
 
     Attributes:
         height: of a frame, pixels.
         width: likewise.
-        times: when each frame is shown, seconds.
-        seconds: when each frame that was looked at is shown.
-        faces: of each of these, the face as ``(x, y, width, height)`` in pixels, or None.
+        times: of all frames, seconds.
+        seconds: times of the frames that were searched.
+        faces: the face in each of these, ``(x, y, width, height)`` in pixels, or None.
     """
 
     height: int
@@ -54,13 +54,13 @@ class Track:
 
 @dataclass(frozen=True)
 class Sighting:
-    """How often a face was seen where a crop is to lie; ``str`` says it.
+    """How often a face was found at the place of a crop; ``str`` puts it into words.
 
     Attributes:
-        looks: frames that were looked at.
-        here: of these, how many show a face at this place.
+        looks: the number of frames that were searched.
+        here: how many of them show a face at this place.
         elsewhere: how many show one at the second most frequent place.
-        face: where, the median of what was found here; None: nowhere.
+        face: the median of the faces found here; None if there is none.
     """
 
     looks: int
@@ -74,12 +74,12 @@ class Sighting:
 
     @property
     def share(self) -> float:
-        """Of the frames that were looked at, how many show a face here."""
+        """The share of the searched frames that show a face here."""
         return self.here / self.looks
 
     @property
     def enough(self) -> bool:
-        """Whether it is no single mistake of the detector."""
+        """Whether it is seen too often to be a mistake of the detector."""
         return self.share >= _SEEN
 
     @property
@@ -97,17 +97,17 @@ class Sighting:
 class FaceCrop:
     """Cut one square around a face, the same for every frame of a clip.
 
-    Every few frames the largest face is looked for; the square lies at the place where it was seen
-    most often, at the median there. So neither a miss, a passer-by nor a second person moves it,
-    and the head's own motion stays in the picture. Where another place comes close, `read` warns.
+    The largest face is searched for in every few frames. The square lies where it was found most
+    often, at the median there. So a miss, a passer-by or a second person does not move it, and the
+    head's own motion stays visible. If a second place is about as frequent, `read` warns.
 
     Args:
         no_face: what to do with a clip without a face: ``"error"``: raise `NoFaceError`.
             ``"centre"``: take the largest square around the centre.
         margin: added on each side, as a share of the face's size.
-        every: frames from one look to the next.
+        every: search every so many frames.
         detector: None: OpenCV's own Haar cascade for frontal faces. Or a path to the ONNX file of
-            ``cv2.FaceDetectorYN`` (YuNet), which copes with turned heads and poor light.
+            ``cv2.FaceDetectorYN`` (YuNet), which is better with turned heads and poor light.
 
     Raises:
         ValueError: a setting out of range, or a detector file that OpenCV cannot load.
@@ -133,12 +133,12 @@ class FaceCrop:
 
     @property
     def settings(self) -> dict:
-        """The arguments that make this crop again, as a checkpoint keeps them."""
+        """The arguments that rebuild this crop, as a checkpoint stores them."""
         return asdict(self)
 
     @property
     def key(self) -> str:
-        """The settings and the detector's content, in a few characters that stand for both."""
+        """The settings and a digest of the detector's file, as text."""
         content = b"" if self.detector is None else Path(self.detector).read_bytes()
         return repr({**asdict(self), "detector": hashlib.sha256(content).hexdigest()})
 
@@ -150,7 +150,7 @@ class FaceCrop:
         *,
         whole: bool = False,
     ) -> Tensor:
-        """Decode the face of a video, as `video.read` decodes all of it.
+        """Decode the face of a video, as `video.read` decodes the whole picture.
 
         Raises:
             NoFaceError: no face, and ``no_face`` is ``"error"``.
@@ -162,9 +162,9 @@ class FaceCrop:
         return video.read(path, indices, size, box, whole=whole)
 
     def track(self, path: str | os.PathLike) -> Track:
-        """Look for the largest face in every few frames of a video.
+        """Search for the largest face in every few frames of a video.
 
-        What was found in the last thousand videos is kept: other margins look no second time.
+        Results for the last thousand videos are kept, so another margin needs no second search.
         """
         state = os.stat(path) if os.path.exists(path) else None
         changed = state and (state.st_ino, state.st_size, state.st_mtime_ns)
@@ -191,9 +191,9 @@ class FaceCrop:
         return _square(track, x + w / 2, y + h / 2, max(w, h) * (1 + 2 * self.margin))
 
     def sighting(self, track: Track, begin: float = 0.0, end: float = float("inf")) -> Sighting:
-        """How often a face is seen where the square for this stretch lies."""
+        """How often a face is seen where the square from ``begin`` to ``end`` lies."""
         looks = list(zip(track.seconds, track.faces, strict=True))
-        # A stretch between two looks has the nearer one.
+        # If no frame in the stretch was searched, take the nearest one.
         middle = (begin + min(end, track.seconds[-1])) / 2
         inside = [face for second, face in looks if begin <= second <= end]
         inside = inside or [min(looks, key=lambda look: abs(look[0] - middle))[1]]
@@ -210,7 +210,7 @@ class FaceCrop:
         path: str | os.PathLike,
         spans: Sequence[tuple[float, float]] = ((0.0, float("inf")),),
     ) -> None:
-        """Warn once if in some stretches, in seconds, another face is seen about as often."""
+        """Warn once if in some of these spans (seconds) another face is seen about as often."""
         found = [self.sighting(track, *span) for span in spans]
         doubtful = [each for each in found if each.enough and each.several]
         if doubtful:
@@ -220,9 +220,9 @@ class FaceCrop:
 
 
 def _places(faces: Sequence[Face]) -> list[np.ndarray]:
-    """Faces by place, ``[N, 4]`` each, the most frequent first; of equals, that of larger faces.
+    """Group faces by place, ``[N, 4]`` each: the most frequent first, then that of larger faces.
 
-    Where less than a face would fit between two, they may be one that moves.
+    Two faces with a gap smaller than a face may be one that moves: they are one place.
     """
     boxes = np.array(faces).reshape(-1, 4)
     sides = boxes[:, 2:]
@@ -271,7 +271,7 @@ def _largest(find: Detector, frame: np.ndarray) -> Face | None:
 
 
 def _haar() -> Detector:
-    # Made anew for each video: a cascade is not safe to share between threads.
+    # One for each video, because threads must not share a cascade.
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
 
     def find(frame: np.ndarray) -> Sequence[Sequence[float]]:
@@ -296,7 +296,7 @@ def _yunet(path: str | os.PathLike) -> Detector:
         try:
             network.setInputSize((frame.shape[1], frame.shape[0]))
             _, faces = network.detect(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-        except cv2.error as error:  # a network, but another one
+        except cv2.error as error:  # another kind of network
             raise ValueError(wrong) from error
         return [] if faces is None else faces  # pyrefly: ignore[bad-return]
 

@@ -1,4 +1,4 @@
-"""A score that can be trusted: people never seen, an interval, several clips per video."""
+"""Scores on people that the model has not seen, with intervals, from several clips per video."""
 
 import copy
 import csv
@@ -30,7 +30,7 @@ class Report:
     Attributes:
         classes: label names, in the order of the confusion matrix.
         scores: of all clips.
-        uar: 95 % interval of ``scores.uar``; None where there is one subject only.
+        uar: 95 % interval of ``scores.uar``; None if there is only one subject.
         war: likewise of ``scores.war``.
         clips: number of videos.
         subjects: number of people.
@@ -79,7 +79,7 @@ def report(
         targets: ``[N]`` int64.
         subjects: who is seen in each of the ``N`` clips.
         classes: ``K`` label names.
-        num_views: how many clips per video were averaged, to be told.
+        num_views: how many clips per video were averaged; only reported.
     """
     several = len(set(subjects)) > 1
     intervals = interval(logits.argmax(1), targets, subjects) if several else (None, None)
@@ -102,8 +102,8 @@ def interval(
 ) -> tuple[Interval, Interval]:
     """Bootstrap intervals of UAR and WAR, drawing *people* with replacement.
 
-    Clips of one person succeed or fail together, so drawing clips would promise too much. With
-    fewer than some ten people even this is too narrow.
+    Clips of one person succeed or fail together, so drawing single clips would give intervals that
+    are too narrow. With fewer than about ten people even these are too narrow.
 
     Args:
         predicted: class of each clip, ``[N]`` int64.
@@ -134,8 +134,8 @@ def resampled(
 ) -> tuple[Tensor, Tensor]:
     """UAR and WAR, ``[draws]`` float64 each, of people drawn with replacement.
 
-    The same subjects and seed give the same people in each draw, whatever was predicted: the
-    difference between two models can be taken draw by draw.
+    The same subjects and seed give the same people in each draw, so that two models can be
+    compared draw by draw.
 
     Raises:
         ValueError: fewer than two subjects, or ``draws`` below 1.
@@ -160,8 +160,8 @@ def resampled(
 def views(num_views: int) -> list[Callable[[int, int], list[int]]]:
     """Samplers for several clips of one video that share no frame, if it has enough of them.
 
-    Each is `sampler.uniform` of the video, a little earlier or later; of an odd number the middle
-    one is `sampler.uniform` itself.
+    Each is `sampler.uniform`, a little earlier or later; if their number is odd, the middle one is
+    `sampler.uniform` itself.
 
     Raises:
         ValueError: ``num_views`` below 1.
@@ -193,7 +193,7 @@ def predict(trainer: Trainer, dataset: ClipDataset, num_views: int = 1) -> tuple
 
 
 def average(logits: Sequence[Tensor]) -> Tensor:
-    """The logarithm of the mean probabilities, ``[N, K]``, of logits ``[N, K]`` each."""
+    """The logarithm of the mean probabilities, ``[N, K]``, of several logits ``[N, K]``."""
     shares = torch.stack([part.log_softmax(1) for part in logits])
     return shares.logsumexp(0) - math.log(len(logits))
 
@@ -217,7 +217,7 @@ def write_predictions(path: str | os.PathLike, dataset: ClipDataset, logits: Ten
 
 
 def read_predictions(path: str | os.PathLike) -> tuple[Tensor, Tensor, list[str], list[str]]:
-    """What `write_predictions` wrote: log-probabilities, labels, subjects, classes."""
+    """Read what `write_predictions` wrote: log-probabilities, labels, subjects, classes."""
     with Path(path).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         header, *rows = csv.reader(file)
     classes = header[4:]
@@ -227,12 +227,12 @@ def read_predictions(path: str | os.PathLike) -> tuple[Tensor, Tensor, list[str]
 
 
 def pooled(paths: Sequence[str | os.PathLike], num_views: int = 1) -> Report:
-    """Score the predictions of several folds as one: every subject was a stranger once."""
+    """Score the predictions of all folds together: every subject was tested once."""
     logits, targets, subjects, classes = zip(*map(read_predictions, paths), strict=True)
     everybody = [subject for part in subjects for subject in part]
     return report(torch.cat(logits), torch.cat(targets), everybody, classes[0], num_views)
 
 
 def between(values: Interval | None) -> str:
-    """An interval as it follows a score; nothing where there is none."""
+    """An interval as text that follows a score; ``""`` for None."""
     return "" if values is None else f" ({values[0]:.3f} to {values[1]:.3f})"

@@ -1,4 +1,4 @@
-"""What a trained model says of a video, moment by moment, and what it goes by."""
+"""What a trained model predicts for a video over time, and which pixels and channels it uses."""
 
 import math
 import os
@@ -49,24 +49,24 @@ def timeline(
     step: float = 1.0,
     crop: FaceCrop | None = None,
 ) -> Timeline:
-    """Let a window slide along a video and ask the model about each place.
+    """Slide a window along a video and predict each window.
 
-    The video is gone through frame by frame, so its length is limited by patience alone. From
-    each window the model sees as many frames as it was built for, spread evenly, just as in
-    training it saw whole clips. Each window has a crop of its own. A window in which no frame
-    appears is left out: times in a file may jump by hours.
+    The video is decoded frame by frame, so it may be of any length. Of each window the model sees
+    ``model.clip_len`` frames, spread evenly, as it saw of whole clips in training. Each window has
+    a crop of its own. A window without any frame is left out, because times in a file may jump by
+    hours.
 
     Args:
         model: in evaluation mode.
         path: the video.
         size: height and width that the model was trained with, pixels.
-        window: seconds; about as long as the clips trained on. A shorter video is one window.
+        window: seconds; about as long as the training clips. A shorter video is one window.
         step: seconds from one window to the next; the last one ends with the video.
         crop: the face crop that the model was trained with, if any.
 
     Raises:
         ValueError: ``window`` or ``step`` is not above 0.
-        VideoError: the video cannot be read; or `NoFaceError`, if the crop asks for that.
+        VideoError: the video cannot be read; or `NoFaceError`, if ``crop.no_face`` is ``"error"``.
     """
     if not (0 < window < math.inf and 0 < step < math.inf):
         raise ValueError(f"window and step must be above 0 seconds, got {window!r} and {step!r}")
@@ -94,7 +94,7 @@ def clip_at(
     size: int,
     crop: FaceCrop | None = None,
 ) -> Tensor:
-    """What `timeline` showed the model of one window: uint8 ``[T, C, H, W]``.
+    """The clip that `timeline` gave the model for one window: uint8 ``[T, C, H, W]``.
 
     Args:
         model: in evaluation mode.
@@ -105,11 +105,11 @@ def clip_at(
         crop: as in `timeline`.
 
     Raises:
-        ValueError: the window begins before 0, or ends before it begins.
+        ValueError: ``begin`` is below 0 or after ``end``.
         VideoError: as in `timeline`.
     """
     if not 0 <= begin <= end:
-        raise ValueError(f"a window begins at 0 or later and ends after that, got {begin}, {end}")
+        raise ValueError(f"a window needs 0 <= begin <= end, got {begin}, {end}")
     track = None if crop is None else crop.track(path)
     return next(_clips(path, [(begin, end)], crop, track, size, model.clip_len))
 
@@ -117,17 +117,17 @@ def clip_at(
 def grad_cam(
     model: R3DEmotion, clip: Tensor, target: int | None = None, layer: str = "layer4"
 ) -> Tensor:
-    """Where, and when, a layer's features speak for a class.
+    """Where and when a layer's features speak for a class.
 
     Args:
         model: in evaluation mode.
         clip: one normalised clip, float ``[T, C, H, W]``, with the model's own ``T``.
-        target: the class; None is the one that the model answers.
-        layer: the stage of the backbone that is looked at, ``"stem"`` to ``"layer4"``. A later one
-            knows more and shows it more coarsely, in time as well.
+        target: index of the class; None is the predicted one.
+        layer: the stage of the backbone, ``"stem"`` to ``"layer4"``. A later stage is closer to
+            the answer and coarser, in time as well.
 
     Returns:
-        ``[T, H, W]`` float32, from 0 to 1, or 0 everywhere if nothing speaks for the class.
+        ``[T, H, W]`` float32, from 0 to 1; 0 everywhere if nothing speaks for the class.
 
     Raises:
         ValueError: another shape, or no such layer.
@@ -155,15 +155,15 @@ def grad_cam(
 
 @torch.no_grad()
 def gates(model: R3DEmotion, video: Tensor) -> dict[str, Tensor]:
-    """What each Squeeze-and-Excitation gate does with a batch.
+    """The values of each Squeeze-and-Excitation gate for a batch.
 
     Args:
         model: in evaluation mode, with gates.
         video: ``[B, T, C, H, W]``, normalised.
 
     Returns:
-        By the gate's name in the model, ``[B, channels]`` from 0 to its scale; 1 passes a channel
-        on as it is. Empty for a model without gates.
+        For the name of each gate in the model, ``[B, channels]`` from 0 to its scale; 1 leaves a
+        channel unchanged. Empty for a model without gates.
     """
     found: dict[str, Tensor] = {}
 
@@ -187,12 +187,12 @@ def gates(model: R3DEmotion, video: Tensor) -> dict[str, Tensor]:
 
 
 def _spans(times: Sequence[float], window: float, step: float) -> list[tuple[float, float]]:
-    """Windows in which a frame appears: one every ``step`` seconds; the last ends with the video.
+    """Begin and end of the windows that have a frame; the last one ends with the video.
 
     Args:
-        times: when each frame is shown, rising from 0.
+        times: of the frames, seconds, rising from 0.
         window: seconds.
-        step: likewise.
+        step: seconds from one window to the next.
     """
     duration = times[-1]
     if duration <= window:
@@ -217,14 +217,14 @@ def _clips(
     size: int,
     clip_len: int,
 ) -> Iterator[Tensor]:
-    """One clip, uint8 ``[T, C, H, W]``, for each stretch of a video, in order of their begins."""
+    """One clip, uint8 ``[T, C, H, W]``, for each span of a video, in order of their begins."""
     boxes = [None if crop is None else crop.square(track, path, *span) for span in spans]
     frames: list[list] = [[] for _ in spans]
     done, before = 0, None
     for picture in chain(video.pictures(path), [None]):
         second = math.inf if picture is None else picture.seconds
         while done < len(spans) and second > spans[done][1]:
-            # Where nothing was shown anew in this stretch, it shows what came before.
+            # Without a new frame in this span, the frame before it is still shown.
             # pyrefly: ignore[missing-attribute]
             shown = frames[done] or [before.pixels((size, size), boxes[done])]
             yield _sampled(shown, clip_len)

@@ -1,4 +1,4 @@
-"""A trained model leaves this package: for the Hugging Face hub, as ONNX, as a torch program."""
+"""Export a trained model: for the Hugging Face hub, as ONNX, or as a torch program."""
 
 import json
 import os
@@ -20,9 +20,9 @@ TOLERANCE = 1e-4  # of the logits, between the exported program and the model
 
 
 def hub(checkpoint: str | os.PathLike, folder: str | os.PathLike) -> Path:
-    """Lay a trained model out as the Hugging Face hub expects; nothing is uploaded.
+    """Write a trained model as a folder for the Hugging Face hub; nothing is uploaded.
 
-    ``model.safetensors`` holds the weights, ``config.json`` repeats what they carry with them, and
+    ``model.safetensors`` holds weights and metadata, ``config.json`` the metadata again, and
     ``README.md`` is the model card: the one beside the checkpoint, or else one without a score.
     `checkpoint.load` reads the folder.
 
@@ -39,7 +39,7 @@ def hub(checkpoint: str | os.PathLike, folder: str | os.PathLike) -> Path:
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     file = folder / "model.safetensors"
     save_file(weights, file, {"format": "pt", "r3d_helpers": text})
-    file.chmod(0o644)  # safetensors writes for its owner alone
+    file.chmod(0o644)  # safetensors lets only the owner read
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
     card = (checkpoint if checkpoint.is_dir() else checkpoint.parent) / "README.md"
     if card.is_file():
@@ -50,14 +50,14 @@ def hub(checkpoint: str | os.PathLike, folder: str | os.PathLike) -> Path:
 
 
 def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
-    """Write an ONNX file and compare what onnxruntime makes of it with the model itself.
+    """Write an ONNX file, and compare its logits in onnxruntime with the model's.
 
     Its input ``video`` is ``[B, T, C, H, W]`` float32, normalised, of any ``B`` and the trained
-    ``T``, ``H`` and ``W``; its output ``logits`` is ``[B, K]``. Labels, mean and deviation stand in
-    the file's metadata.
+    ``T``, ``H`` and ``W``; its output ``logits`` is ``[B, K]``. Labels, mean and standard deviation
+    are in the file's metadata.
 
     Returns:
-        The largest difference of a logit, for a batch of another size than the one exported with.
+        The largest difference of a logit, for a batch of another size than in the export.
 
     Raises:
         FloatingPointError: it is above `TOLERANCE`.
@@ -71,7 +71,7 @@ def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
 
     model, metadata, path = _open(checkpoint, path, ".onnx")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # the exporter's own affair
+        warnings.simplefilter("ignore", FutureWarning)  # about the exporter's own code
         program = torch.onnx.export(
             model,
             (_example(model, metadata, 2),),
@@ -94,10 +94,10 @@ def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
 
 
 def torch_program(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
-    """Write a ``torch.export`` program, to be loaded by ``torch.export.load``, and compare it.
+    """Write a ``torch.export`` program for ``torch.export.load``, and compare its logits.
 
     Its name ends in ``.pt2``. Input, output and errors are those of `onnx`; labels, mean and
-    deviation are extra files in it.
+    standard deviation are extra files in it.
     """
     model, metadata, path = _open(checkpoint, path, ".pt2")
     program = torch.export.export(
@@ -110,7 +110,7 @@ def torch_program(checkpoint: str | os.PathLike, path: str | os.PathLike) -> flo
 
 
 def _facts(metadata: Metadata) -> dict[str, str]:
-    """What a program cannot say of itself, as JSON."""
+    """What a program does not contain: labels, mean and standard deviation, as JSON."""
     facts = {"classes": metadata.classes, "mean": datasets.MEAN, "std": datasets.STD}
     return {name: json.dumps(value) for name, value in facts.items()}
 
@@ -123,7 +123,7 @@ def _open(
         raise ValueError(f"{path}: the name must end in {ending}")
     model, metadata = load(checkpoint)
     if not metadata.size:
-        raise ValueError(f"{checkpoint}: was trained without ClipDataset and states no frame size")
+        raise ValueError(f"{checkpoint}: states no frame size: it was trained without ClipDataset")
     path.parent.mkdir(parents=True, exist_ok=True)
     return model, metadata, path
 

@@ -1,4 +1,4 @@
-"""Look a data set over before you trust it: counts, lengths, and what cannot be read."""
+"""Check a data set before using it: counts, lengths, and what cannot be read."""
 
 import os
 from collections import Counter
@@ -33,13 +33,13 @@ class Description:
 
     Attributes:
         clips: those that can be read, in order.
-        frames: of each, the number of frames that decode.
-        seconds: of each, its length; 0.0 where the file does not state its frame rate.
+        frames: the number of frames of each.
+        seconds: the length of each; 0.0 if its file states no frame rate.
         unreadable: the other clips, each with the error.
-        doubtful: clips that can be read and still deserve a look, each with the reason.
-        alike: names of subjects, or of labels, that may be meant to be the same.
-        left_out: what the folder holds besides, a line for each reason, with the number and names.
-        faces: of each clip, how often its face was seen; empty where nobody asked.
+        doubtful: clips that can be read but should be looked at, each with the reason.
+        alike: names of subjects, or of labels, that may mean the same.
+        left_out: the other files of the folder: a line for each reason, with number and names.
+        faces: how often the face of each clip was seen; empty without ``crop``.
     """
 
     clips: list[Clip]
@@ -63,7 +63,6 @@ class Description:
             ]
         for name in ("unreadable", "doubtful"):
             if found := getattr(self, name):
-                # The reason names the file wherever the error did.
                 lines += ["", f"{len(found)} {name}:", *(f"  {reason}" for _, reason in found)]
         if self.faces:
             lines += ["", *_faces(self.clips, self.faces)]
@@ -80,15 +79,12 @@ def describe(
 ) -> Description:
     """Decode every clip, count, and list what cannot be read, with the reason.
 
-    Nothing is left out anywhere unless you go on with the ``clips`` of the result.
+    The files stay as they are: to use only the readable clips, use the ``clips`` of the result.
 
     Args:
         clips: what to look at, such as the list of `datasets.folder`, which knows what it left out.
-        crop: say how sure this face crop is of every clip.
+        crop: also report how often this face crop finds the face of each clip.
         progress: show a progress bar.
-
-    Returns:
-        Counts by emotion and subject, lengths, and troubles.
     """
     left_out = clips.told() if isinstance(clips, Listing) else []
     clips = list(clips)
@@ -118,8 +114,8 @@ def readable(
 
     Args:
         clips: what to try.
-        read: how, such as `video.probe`; or `ClipDataset.fetch`, which looks for a face and fills
-            the cache, where the data set has these.
+        read: such as `video.probe`; or `ClipDataset.fetch`, which also searches for the face and
+            fills the cache, if the data set has these.
         progress: show a progress bar.
 
     Returns:

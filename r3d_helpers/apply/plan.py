@@ -1,4 +1,4 @@
-"""What the commands are asked to do: where clips come from, how they look, what is trained."""
+"""The options of the commands: where clips come from, their shape, and what is trained."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -52,7 +52,7 @@ class Source:
 
 @dataclass(frozen=True)
 class CropOptions:
-    """The face crop that is asked for, as far as it is said.
+    """The options of the face crop.
 
     Attributes:
         kind: ``"face"``, ``"none"``, or None: as the checkpoint was made.
@@ -67,10 +67,10 @@ class CropOptions:
     detector: str | None = None
 
     def resolve(self, saved: Mapping | None) -> FaceCrop | None:
-        """Fill in what is not said from the settings that a checkpoint saved.
+        """Make the crop; options that are None come from the settings saved in a checkpoint.
 
         Raises:
-            ValueError: settings of a crop where there is none.
+            ValueError: options of a crop, but no crop.
         """
         if self.kind == "none" or (self.kind is None and not saved):
             if (self.no_face, self.margin, self.detector) != ("error", None, None):
@@ -88,13 +88,13 @@ class CropOptions:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a clip looks like to a model.
+    """The shape in which a model gets clips.
 
     Attributes:
         clip_len: frames, ``T``.
         size: pixels, ``H`` = ``W``.
         crop: cut to the face; None keeps the frame.
-        cache: the folder in which decoded clips are kept; None decodes each time.
+        cache: the folder for decoded clips; None decodes each time.
     """
 
     clip_len: int = 16
@@ -108,7 +108,7 @@ class Shape:
         make: Callable[..., ClipDataset] = ClipDataset,
         **options: Any,  # noqa: ANN401 (as there)
     ) -> ClipDataset:
-        """Serve clips in this shape; ``options`` as ``make``."""
+        """Make a data set of clips in this shape; ``options`` are those of ``make``."""
         reader = self.crop or video
         if self.cache is not None:
             reader = ClipCache(self.cache, self.crop)
@@ -118,7 +118,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The model that is asked for, as far as it is said.
+    """The options of the model.
 
     None: as in the checkpoint to start from; without one, as in `recommended.model`.
 
@@ -137,7 +137,7 @@ class ModelOptions:
     weights: str | None = None
 
     def build(self, classes: Sequence[str], clip_len: int, start: Path | None) -> R3DEmotion:
-        """Make the model, or load the one to start from."""
+        """Create the model, or load the one to start from."""
         given = {name: value for name, value in asdict(self).items() if value is not None}
         if start is not None:
             return checkpoint.load(start, classes, clip_len=clip_len, **given)[0]
@@ -148,7 +148,7 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `train` is asked to do.
+    """The options of the command `train`.
 
     Attributes:
         source: the clips.
@@ -160,14 +160,14 @@ class Plan:
         crop: how to cut to the face.
         cache: as in `Shape`.
         augment: one of `augment.PRESETS`.
-        seed: of split and start.
+        seed: of the split and of the first weights.
         start: fine-tune this checkpoint instead of a new network.
-        resume: go on with the run in ``out``.
-        folds: one run for each of so many folds of the subjects; None is one run.
+        resume: continue the run in ``out``.
+        folds: number of folds of the subjects, with one run for each; None is one run.
         views: clips per test video.
 
     Raises:
-        ValueError: an option of the model that ``start`` has already decided.
+        ValueError: an option of the model that the checkpoint ``start`` determines.
     """
 
     source: Source
@@ -189,10 +189,10 @@ class Plan:
         for name in ("se", "se_init", "weights"):
             if self.start is not None and getattr(self.model, name) is not None:
                 flag = f"--{name.replace('_', '-')}"
-                raise ValueError(f"{flag} does not go with --from: the checkpoint says it")
+                raise ValueError(f"{flag} does not go with --from: the checkpoint determines it")
 
     def shape(self) -> Shape:
-        """What clips look like: as is said, else as in the checkpoint to start from."""
+        """The shape of clips; what is None comes from the checkpoint to start from."""
         clip_len, size, crop = Shape.clip_len, Shape.size, None
         if self.start is not None:
             model, begun = checkpoint.load(self.start)

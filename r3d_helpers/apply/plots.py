@@ -1,6 +1,6 @@
-"""Figures of what a model says of a video: its frames, its answers over time, what speaks for them.
+"""Figures for a video: its frames, the predictions over time, and heat maps.
 
-All figures are grey: they can be printed, and read by everybody.
+All figures are grey, so that they can be printed and need no colour vision.
 """
 
 import math
@@ -58,10 +58,10 @@ def timeline(line: Timeline, classes: Sequence[str], *, title: str) -> Figure:
     for number, (end, answers) in enumerate(zip(line.end, line.probabilities, strict=True)):
         columns.append(answers)
         if number + 1 == len(line.end):
-            edges.append(end if end > edges[-1] else edges[-1] + 1)  # of a single frame: 1 s
-        elif (begin := line.begin[number + 1]) <= end:  # they overlap: as far as halfway
+            edges.append(end if end > edges[-1] else edges[-1] + 1)  # a single frame gets 1 s
+        elif (begin := line.begin[number + 1]) <= end:  # windows overlap: the edge is halfway
             edges.append((line.begin[number] + end + begin + line.end[number + 1]) / 4)
-        else:  # nothing is shown in between
+        else:  # a gap without frames
             columns.append(torch.full_like(answers, math.nan))
             edges += [end, begin]
     rows = range(len(classes) + 1)
@@ -77,7 +77,7 @@ def timeline(line: Timeline, classes: Sequence[str], *, title: str) -> Figure:
 
 
 def heat(clip: Tensor, maps: Mapping[str, Tensor], *, title: str) -> Figure:
-    """Draw a clip and below it, for each map, the same frames lit by it.
+    """Draw a clip, and below it for each map the same frames, dark where the map is low.
 
     Args:
         clip: uint8 ``[T, C, H, W]``.
@@ -104,7 +104,7 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
 
 
 def _fitting(text: str, longest: int = 90) -> str:
-    """The text in one line, without the middle where it has more letters than a figure has room."""
+    """The text in one line; a text that is too long for the figure loses its middle."""
     text = printable(text)
     half = longest // 2
     return text if len(text) <= longest else f"{text[:half]} … {text[-half:]}"

@@ -24,15 +24,15 @@ from .plan import CropOptions, Plan, Shape, Source
 
 
 def train(plan: Plan) -> None:
-    """Train as planned, score on people who were kept aside, and write model cards.
+    """Train, score on the test subjects, and write model cards.
 
     Raises:
         ValueError, OSError, FloatingPointError: as `Trainer.fit`.
-        VideoError: a clip that cannot be read and may not be left out.
+        VideoError: a clip cannot be read, and ``source.skip_unreadable`` is off.
     """
     shape = plan.shape()
     process = parallel.process()
-    with process.main_process_first():  # it fills the cache, the others find it filled
+    with process.main_process_first():  # it fills the cache for the others
         clips = usable(plan.source, shape)
     classes = sorted({clip.label for clip in clips})
     if plan.folds is None:
@@ -82,8 +82,8 @@ def _fit(
         with writing(out / "README.md") as file:
             file.write(model_card(run.metadata, tested, str(plan.source)))
         evaluation.write_predictions(out / "predictions.csv", test_set, logits)
-        print(tested)  # last: whatever a console cannot do, the files are there
-        if plan.folds:  # finished: 400 MB that nothing goes on from
+        print(tested)  # last: if the console fails, the files are written already
+        if plan.folds:  # the fold is finished and will not be resumed: free 400 MB
             run.last.unlink()
 
 
@@ -99,15 +99,15 @@ def _resumed(plan: Plan, out: Path) -> Trainer:
 
 
 def usable(source: Source, shape: Shape, without: Sequence[str] = ()) -> list[Clip]:
-    """The clips to use; what is left out is asked for, and named.
+    """List the clips to use, and name on stderr what is left out.
 
     Args:
         source: where they come from, and what may be left out.
-        shape: how they are read, where that has to be tried.
+        shape: how to read them, if reading has to be tried.
         without: subjects to leave out.
 
     Raises:
-        VideoError: a clip that cannot be read and may not be left out.
+        VideoError: a clip cannot be read, and ``source`` does not allow to leave it out.
         ValueError: no clip is left.
     """
     clips = source.clips()
@@ -147,7 +147,7 @@ def evaluate(
     views: int = 1,
     everybody: bool = False,
 ) -> None:
-    """Score a checkpoint on subjects that it has not seen, or on ``everybody``."""
+    """Print a checkpoint's score on subjects that it has not seen, or on ``everybody``."""
     net, metadata = checkpoint.load(path)
     shape = Shape(net.clip_len, _frame_size(path, metadata), crop.resolve(metadata.crop), cache)
     clips = usable(source, shape, without=() if everybody else metadata.subjects)
@@ -169,11 +169,11 @@ def predict(
     out: Path | None = None,
     figures: Path | None = None,
 ) -> int:
-    """Print what a checkpoint says of videos, window by window.
+    """Print a checkpoint's predictions for videos, window by window.
 
     Args:
         path: the checkpoint.
-        videos: what to look at; one that cannot be read does not stop the others.
+        videos: their paths; one that cannot be read does not stop the others.
         crop: how to cut to the face.
         window: seconds that the model sees at once.
         step: seconds from one window to the next.
@@ -181,13 +181,13 @@ def predict(
         figures: folder for time lines and Grad-CAM.
 
     Returns:
-        The number of videos that could not be read, or not be drawn.
+        The number of videos that could not be read or drawn.
 
     Raises:
         OSError: ``out`` or ``figures`` cannot be written.
     """
     if figures is not None:
-        from . import plots  # noqa: F401 (if it cannot be, rather now than after the first video)
+        from . import plots  # noqa: F401 (if it fails, fail before the first video)
     net, metadata = checkpoint.load(path)
     size, face = _frame_size(path, metadata), crop.resolve(metadata.crop)
     if out is not None:
@@ -217,7 +217,7 @@ def predict(
                 figures / name, video_path, net, metadata, line, face
             ):
                 failed += 1
-    finally:  # what is known is written, even if something ends the rest
+    finally:  # write the finished videos even after an error
         if out is not None:
             with writing(out) as file:
                 # pyrefly: ignore[not-iterable]
@@ -241,7 +241,7 @@ def _print_answers(path: Path, line: explain.Timeline, classes: Sequence[str]) -
 
 
 def _drawn(stem: Path, path: Path, *what: Any) -> bool:  # noqa: ANN401 (as `_draw` takes)
-    """Whether a video's figures could be drawn; whatever is wrong, the other videos go on."""
+    """Whether a video's figures could be drawn; an error does not stop the other videos."""
     try:
         _draw(stem, path, *what)
     except Exception as error:
@@ -258,7 +258,7 @@ def _draw(
     line: explain.Timeline,
     crop: FaceCrop | None,
 ) -> None:
-    """The time line of a video, and what speaks for the surest window's answer."""
+    """Draw the time line of a video, and Grad-CAM of the window with the highest probability."""
     from . import plots
 
     classes = metadata.classes
@@ -275,12 +275,12 @@ def _draw(
 
 def _frame_size(path: Path, metadata: Metadata) -> int:
     if not (metadata.size and metadata.classes):
-        raise ValueError(f"{path}: was trained without ClipDataset and states no frame size")
+        raise ValueError(f"{path}: states no frame size: it was trained without ClipDataset")
     return metadata.size
 
 
 def is_main_process() -> bool:
-    """Of several started by torchrun or accelerate, the one that speaks."""
+    """Whether this process prints: the only one, or the first of those started by torchrun."""
     return os.environ.get("RANK", "0") == "0"
 
 

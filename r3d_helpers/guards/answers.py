@@ -1,4 +1,4 @@
-"""Guards that compare answers: sound, of each clip alone, in both modes, and of a copy."""
+"""Guards that compare outputs: valid, the same for a clip alone, in both modes, and of a copy."""
 
 import copy
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .bench import Bench, Listener
 from .findings import Finding
 
-SAME = 3e-5  # relative; the place in a batch usually changes rounding by less
+SAME = 3e-5  # relative; another place in the batch usually changes rounding by less
 
 
 def runs(bench: Bench, targets: Tensor | None) -> Iterator[Finding]:
@@ -20,13 +20,13 @@ def runs(bench: Bench, targets: Tensor | None) -> Iterator[Finding]:
         mode, shape = "training" if train else "evaluation", list(video.shape)
         try:
             answer = bench.run(video, train=train)[0]
-        except Exception as error:  # whatever a model may raise is what we report
+        except Exception as error:  # a model may raise anything; report it
             text = f"{type(error).__name__}: {error}"
             yield Finding(
                 guard,
                 "",
                 f"raises in {mode} mode, given a video {shape}: {text[:300]}",
-                "Read the last line of the error word by word: which axes does it speak of?",
+                "Read the last line of the error word by word: which axes does it name?",
                 "01",
             )
             return
@@ -44,7 +44,7 @@ def runs(bench: Bench, targets: Tensor | None) -> Iterator[Finding]:
             yield Finding(
                 guard,
                 "",
-                f"answers numbers that are infinite or not numbers, in {mode} mode.",
+                f"returns infinite values or NaN, in {mode} mode.",
                 "Look for `log`, `sqrt` or a division that meets zero, and for overflow.",
                 "06",
             )
@@ -62,11 +62,11 @@ def runs(bench: Bench, targets: Tensor | None) -> Iterator[Finding]:
         )
 
 
-def company(bench: Bench) -> Iterator[Finding]:
-    """Does the answer to a clip depend on the video, and on nothing else?"""
+def batch(bench: Bench) -> Iterator[Finding]:
+    """Does the answer to a clip depend on this clip and on nothing else?"""
     guard, clips = "batch", bench.clips
     answer = bench.run(clips)[0]
-    # What rounding alone may change: in some networks more comes out of it than went in.
+    # What rounding alone may change: some networks amplify it.
     rounded = bench.run(clips * (1 + 1e-6 * torch.rand_like(clips)))[0]
     limit = max(SAME * float(answer.abs().max()), 10 * float((rounded - answer).abs().max()))
 
@@ -77,7 +77,7 @@ def company(bench: Bench) -> Iterator[Finding]:
         yield Finding(
             "answer",
             "",
-            "changes the video that it is given: whoever uses it next gets another one.",
+            "changes its input: code that uses the same video later gets other values.",
             "Replace operations in place (`+=`, `relu_`, `x[...] = `) on the input.",
             "06",
         )
@@ -88,8 +88,8 @@ def company(bench: Bench) -> Iterator[Finding]:
                 "",
                 "answers the same video differently every time, in evaluation mode: something "
                 "random is still on, such as dropout.",
-                "`F.dropout` needs `training=self.training`; modules in a plain list never hear "
-                "of `eval()`.",
+                "`F.dropout` needs `training=self.training`; `eval()` does not reach modules in "
+                "a plain list.",
                 "02",
             )
             return
@@ -107,7 +107,7 @@ def company(bench: Bench) -> Iterator[Finding]:
             "answer",
             "",
             "gives the same answer to every video.",
-            "Does what `forward` computes from the video reach what it returns?",
+            "Does `forward` return what it computes from the video?",
             "02",
         )
         return
@@ -136,13 +136,13 @@ def company(bench: Bench) -> Iterator[Finding]:
             guard,
             "",
             f"the answer to a clip that comes alone, as a batch of one, {reason}.",
-            "Look for `squeeze()` without an axis, and for a batch size that is written down.",
+            "Look for `squeeze()` without an axis, and for a fixed batch size.",
             "03",
         )
 
 
 def modes(bench: Bench) -> Iterator[Finding]:
-    """Do `train()` and `eval()` reach every module for which they make a difference?"""
+    """Do `train()` and `eval()` reach every module that they should change?"""
     for mode in (True, False):
         answer = bench.run(bench.clips, train=mode)[0]
         deaf = [
@@ -167,8 +167,8 @@ def modes(bench: Bench) -> Iterator[Finding]:
                 "modes",
                 ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""),
                 f"{name} mode never arrives here, and it would make a difference.",
-                "A `train` of one's own has to call `super().train(mode)`; nobody should call "
-                "`eval()` in `forward`. What is frozen on purpose has `requires_grad_(False)`.",
+                "If you override `train`, call `super().train(mode)`; do not call `eval()` in "
+                "`forward`. What is frozen on purpose has `requires_grad_(False)`.",
                 "06",
             )
 
@@ -183,9 +183,9 @@ def _frozen(model: nn.Module, name: str) -> bool:
 
 
 def _only_statistics(deaf: list[tuple[str, nn.Module]], model: nn.Module) -> bool:
-    """Whether only modules with statistics do not follow, while all around them do.
+    """Whether only modules with statistics keep their mode, while the modules around them follow.
 
-    Fine-tuning often keeps the statistics of batch norms so, on purpose.
+    In fine-tuning, the statistics of batch norms are often frozen like this on purpose.
     """
     names = {name for name, _ in deaf}
     return all(
@@ -195,11 +195,11 @@ def _only_statistics(deaf: list[tuple[str, nn.Module]], model: nn.Module) -> boo
 
 
 def copies(bench: Bench) -> Iterator[Finding]:
-    """Is a deep copy, and so an average of weights, a model of its own?"""
+    """Is a deep copy independent of the model, as an average of weights must be?"""
     guard, model = "copies", bench.model
     remedy = (
-        "A hook or a function must not close over a module: make what it needs a module of its "
-        "own, called in `forward`, or take it from the hook's arguments."
+        "A hook or a function must not hold a module in its closure: make it a submodule that "
+        "`forward` calls, or take it from the hook's arguments."
     )
     bench.found.tidy()
     try:
@@ -224,7 +224,7 @@ def copies(bench: Bench) -> Iterator[Finding]:
 
 
 class _Borrowed(Listener):
-    """Notes which tensors of the original take part when a copy computes."""
+    """Records which tensors of the original are used when a copy computes."""
 
     def __init__(self, bench: Bench) -> None:
         super().__init__()

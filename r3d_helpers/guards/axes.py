@@ -1,10 +1,10 @@
-"""Guard of the axes: what a layer is given is the true video, or whole features of whole places.
+"""Guard of the axes: does every layer get its input with the axes in their right places?
 
-Every number that a layer is given comes from somewhere: from a frame, a colour and a place of the
-video, or, further down, from a channel and a place of an earlier layer's output. The way is the
-gradient of that one number. If a row of numbers that a layer mixes is made of what does not belong
-together, or if a layer slides along colours or channels, an axis is not what the program takes it
-for: somebody wrote `view` where `permute` was meant.
+Every input number of a layer comes from somewhere: from a frame, a colour and a place of the
+video, or, in later layers, from a channel and a place of an earlier layer's output. The gradient
+of that one number shows its origin. If a layer sums numbers that do not belong together, or slides
+along colours or channels, an axis is not what the program takes it for: for example, `view` was
+used instead of `permute`.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from .findings import Finding
 from .frames import KEEP_TIME
 
 GUARD = "axes"
-FAR = 0.3  # of an axis' length: two positions that differ by less may be one, blurred by pooling
+FAR = 0.3  # of an axis' length: positions that differ by less may be one, blurred by pooling
 REMEDY = (
     "Write the letters of the axes behind every line before this layer. `view`, `reshape` and "
     "`flatten` move nothing: use `permute` or `transpose` to move axes, and `flatten` only to "
@@ -28,24 +28,24 @@ REMEDY = (
 
 
 def axes(bench: Bench) -> Iterator[Finding]:
-    """What do layers get?"""
+    """Does every layer get its input with the axes in their right places?"""
     for parameter in bench.model.parameters():  # frozen ones are layers as well
         if parameter.is_floating_point():
             parameter.requires_grad_(True)
-    try:  # of one clip, so that its frames are not taken for those of others
+    try:  # one clip alone, so that no frames of other clips are mixed in
         listener = _Sources(bench, bench.clips[:1])
         bench.run(listener.video, grad=True, listener=listener)
-    except Exception:  # the guard of the batch tells
+    except Exception:  # the batch guard reports it
         listener = _Sources(bench, bench.clips)
         bench.run(listener.video, grad=True, listener=listener)
     yield from listener.findings
 
 
 class _Sources(Listener):
-    """Asks, for some numbers that a layer gets, where each comes from.
+    """Finds the origin of some input numbers of every layer.
 
-    The graph is cut behind every layer, so that the way back from a layer leads through
-    operations without weights only, to the video or to the last layers' outputs.
+    The graph is cut after every layer, so that the gradient of a layer's input passes only through
+    operations without weights, back to the video or to outputs of earlier layers.
     """
 
     def __init__(self, bench: Bench, video: Tensor) -> None:
@@ -54,14 +54,14 @@ class _Sources(Listener):
         self.sources = [self.video]
         self.channel = {id(self.video): bench.colour}  # of each source
         self.averaged: set[int] = set()  # sources from which time has been averaged away
-        self.now_averaged = False  # what the present layer is given
+        self.now_averaged = False  # whether time is averaged away in this layer's input
         self.findings: list[Finding] = []
 
     def compute(self, func: Callable, args: tuple, kwargs: dict) -> object:
         with torch.enable_grad():  # also where the model asks for none
             if func is Tensor.detach:
                 return args[0].view_as(args[0])
-            if func in (F.relu, torch.relu, Tensor.relu):  # the way leads through, on or off
+            if func in (F.relu, torch.relu, Tensor.relu):  # let the gradient pass, on or off
                 x = args[0].clone()
                 return x + (func(*args, **kwargs) - x).detach()
             out = func(*args, **kwargs)
@@ -101,8 +101,8 @@ class _Sources(Listener):
             self._find("time", layer, message, KEEP_TIME, "03")
         if alike and all(alike) and self.bench.num_frames > 1:
             message = (
-                "works along time, and what it gets at every step comes from the same place: "
-                "repeating brings no news."
+                "works along time, and its input is the same at every step: a repeated input adds "
+                "no information."
             )
             self._find("time", layer, message, KEEP_TIME, "03")
 
@@ -112,7 +112,7 @@ class _Sources(Listener):
 
     def returned(self, layer: Layer, output: object) -> object:
         if not any(weight.requires_grad for weight in layer.weights):
-            return output  # a fixed filter is part of what prepares the video
+            return output  # a fixed filter belongs to the preprocessing of the video
         is_conv = layer.kind.startswith("conv")
         if isinstance(output, tuple):
             return tuple(self.returned(layer, part) for part in output)
@@ -131,18 +131,18 @@ class _Sources(Listener):
 
 
 class _Seen:
-    """Where the numbers come from that a layer gets, along each of its axes, from one source.
+    """The origins of a layer's input in one source, along each axis of the input.
 
     Attributes:
-        found: whether anything comes from this source.
-        lines: for each axis of what the layer gets, the origins of numbers along it: pairs of an
-            index and an origin. An origin has one entry for each axis of the source: the place on
-            average, and for the channel the one it comes from, or None if it comes from several.
+        found: whether any input number comes from this source.
+        lines: for each axis of the input, pairs of an index and the origin of the number there.
+            An origin has one entry for each axis of the source: the mean position, and for the
+            channel axis the channel, or None if the number comes from several.
     """
 
     def __init__(self, layer: Layer, source: Tensor, channel: int, time: int | None) -> None:
         self.raw, self.time = time is not None, time
-        self.reach = dict.fromkeys(range(source.ndim), 0)  # indices that one number comes from
+        self.reach = dict.fromkeys(range(source.ndim), 0)  # source indices behind one number
         self.layer, self.source, self.channel = layer, source, channel
         self.lines: dict[int, list[tuple[int, list[float | None]]]] = {}
         x = layer.x
@@ -161,7 +161,7 @@ class _Seen:
             self.lines[axis].sort(key=lambda line: line[0])
 
     def _alive(self) -> tuple[int, ...] | None:
-        """A number near the middle that comes from the source; not all do, behind a ReLU."""
+        """The index of an input number that comes from the source; behind a ReLU not all do."""
         x = self.layer.x
         middle = tuple(size // 2 for size in x.shape)
         random_ = torch.Generator().manual_seed(0)
@@ -194,7 +194,7 @@ class _Seen:
         return origin
 
     def changes(self, what: int, along: int) -> bool:
-        """Whether the origin's entry ``what`` changes along an axis of what the layer gets."""
+        """Whether the origin's entry ``what`` changes along an axis of the layer's input."""
         values = [at for _, origin in self.lines[along] if (at := origin[what]) is not None]
         far = 0 if what == self.channel else FAR * (self.source.shape[what] - 1)
         if self.raw:  # nothing has pooled it yet
@@ -202,7 +202,7 @@ class _Seen:
         return bool(values) and max(values) - min(values) > far
 
     def alike(self, along: int | None) -> bool:
-        """Whether all numbers along an axis come from the same place."""
+        """Whether all numbers along an axis have the same origin."""
         if along is None or len(self.lines[along]) < 2:
             return False
         (_, first), *others = self.lines[along]
@@ -210,7 +210,7 @@ class _Seen:
         return all(a == b if None in (a, b) else abs(a - b) < 1e-3 for a, b in pairs)
 
     def averages(self) -> bool:
-        """Whether a number is an average over three or more steps of time, and only one is left."""
+        """Whether each number averages three or more time steps, and only one step is left."""
         x, first = self.layer.x, self.layer.feature + 1
         if not (self.layer.kind == "conv3d" and x.shape[first] == 1):
             return False
@@ -223,13 +223,13 @@ class _Seen:
 
 
 def _spread(size: int) -> list[int]:
-    """Some indices of an axis: both ends and the middle first, neighbours too."""
+    """Some indices of an axis: both ends and the middle first, and some neighbours."""
     wanted = (0, size - 1, size // 2, 1, size // 4, 3 * size // 4, size - 2, size // 3)
     return list(dict.fromkeys(index for index in wanted if 0 <= index < size)) if size > 1 else []
 
 
 def _of_video(seen: _Seen, time: int) -> str:
-    """What is wrong with what one of the first layers gets, or ``""``."""
+    """What is wrong with the input of one of the first layers, or ``""``."""
     layer, colour = seen.layer, seen.channel
     height, width = 3, 4
     for axis in layer.sliding:
@@ -256,14 +256,14 @@ def _of_video(seen: _Seen, time: int) -> str:
 
 
 def _of_any(seen: _Seen, raw: bool) -> str:
-    """What is wrong with what any layer gets, or ``""``."""
+    """What is wrong with the input of any layer, or ``""``."""
     layer, channel, feature = seen.layer, seen.channel, seen.layer.feature
     places = [axis for axis in range(seen.source.ndim) if axis != channel]
     rest = [axis for axis in range(layer.x.ndim) if axis != feature]
     spread = [axis for axis in rest if seen.changes(channel, axis)]
     mixed = [place for place in places if seen.changes(place, feature)]
     if not (spread and mixed):
-        return ""  # every row holds all channels of a place, or one channel of all places
+        return ""  # each sum is over all channels of one place, or one channel of all places
     what = ("colours", "frames or places") if raw else ("channels", "places or moments")
     if set(spread) & set(layer.sliding):
         return f"slides along {what[0]} and sums over {what[1]}: two axes have changed places."

@@ -1,4 +1,4 @@
-"""A model under test: run it in any mode on any clips, listen to its layers, leave it as it was."""
+"""Run a model in any mode on any clips, observe its layers, and leave it as it was."""
 
 import random
 import re
@@ -15,19 +15,19 @@ from torch.overrides import TorchFunctionMode
 
 
 class Bench:
-    """A model, clips to try it on, and everything that is needed to leave it as it was.
+    """A model under test, clips for it, and its state before the test.
 
     Args:
         model: maps a video batch to ``[B, K]``.
         video: ``[B, T, C, H, W]`` or ``[B, C, T, H, W]``, any dtype.
         layout: ``"BTCHW"`` or ``"BCTHW"``.
-        seed: of the clips that are made up, and of every run.
+        seed: of the random clips, and of every run.
 
     Attributes:
-        time, colour: which axis of ``video`` is which.
-        clips: two made-up clips with the range of ``video``. Every frame, colour and clip has its
-            own brightness, so that whatever is confused makes a difference.
-        others: as ``clips``, and other ones.
+        time, colour: the index of these axes in ``video``.
+        clips: two random clips with the range of ``video``. Every frame, colour and clip has its
+            own brightness, so that any confusion of them changes the answer.
+        others: two other clips like ``clips``.
         names: of the parameters and buffers, by ``id``.
     """
 
@@ -45,7 +45,7 @@ class Bench:
         return self.video.shape[self.time]
 
     def made_up(self, number: int) -> Tensor:
-        """Two clips with the range of the video; each ``number`` gives other ones."""
+        """Two random clips with the range of the video; another ``number`` gives other clips."""
         video = self.video if self.video.is_floating_point() else self.video.float()
         random_ = torch.Generator().manual_seed(self.seed * 1000 + number)
         noise = torch.rand((2, *video.shape[1:]), generator=random_)
@@ -67,20 +67,23 @@ class Bench:
         model: nn.Module | None = None,
         keep: bool = False,
     ) -> list[Tensor]:
-        """Ask the model, from the state in which it was found, with the same random numbers.
+        """Run the model from its first state, with the same random numbers.
 
         Args:
-            video: what to ask about.
-            train: in which mode.
-            grad: whether the answer remembers how it was made.
+            video: the input.
+            train: in training mode.
+            grad: record the graph for gradients.
             seed: of random numbers.
-            before: what it is asked about first.
-            listener: hears what happens.
-            model: a copy to ask instead.
-            keep: ask it in the state that it is in.
+            before: another input to run first.
+            listener: observes the operations.
+            model: a copy to run instead.
+            keep: do not reset the state first.
 
         Returns:
-            The floating-point tensors of its answer; the first one is what is scored.
+            The floating-point tensors of its output; the first one has the scores.
+
+        Raises:
+            TypeError: the output has no floating-point tensor.
         """
         if not keep:
             self.found.tidy()
@@ -100,12 +103,12 @@ class Bench:
 
     @contextmanager
     def left_as_found(self) -> Iterator[None]:
-        """Whatever happens inside: afterwards weights, modes, hooks and the rest are as before."""
+        """Restore weights, modes, hooks and the rest of the state at the end, also after errors."""
         self.found = _Found(self.model)
         devices = {t.device.index for t in self.model.parameters() if t.is_cuda}
         fast = torch.backends.mha.get_fastpath_enabled()
         states = random.getstate(), np.random.get_state()  # noqa: NPY002
-        torch.backends.mha.set_fastpath_enabled(False)  # it computes without telling a listener
+        torch.backends.mha.set_fastpath_enabled(False)  # no listener would see its operations
         try:
             with torch.random.fork_rng(sorted(devices)):
                 yield
@@ -116,11 +119,11 @@ class Bench:
             self.found.restore()
 
     @contextmanager
-    def awake(self, number: int = 0) -> Iterator[None]:
-        """Move every trainable weight a little, and let batch norms see some clips.
+    def moved_weights(self, number: int = 0) -> Iterator[None]:
+        """Move every trainable weight a little, and let batch norms take statistics.
 
-        A start at zero hides what lies behind it, and in a network without statistics hardly
-        anything of the video reaches the answer.
+        A layer that starts at zero hides the layers before it, and without statistics the video
+        hardly changes the answer.
         """
         random_ = torch.Generator().manual_seed(self.seed * 1000 + number)
         for parameter in self.trainable().values():
@@ -131,14 +134,14 @@ class Bench:
                 noise = torch.randn(parameter.shape, generator=random_) * step
                 parameter.data.add_(noise.to(parameter))
         try:
-            with suppress(Exception):  # the statistics may need more than this video has
+            with suppress(Exception):  # the video may be too small for statistics
                 self.run(self.clips, train=True, listener=_Statistics())
                 self.found.settle()
             finite = False
             with suppress(Exception):
                 finite = all(bool(part.isfinite().all()) for part in self.run(self.clips))
             if not finite:
-                self.found.restore()  # as it was, then
+                self.found.restore()  # check the model as it was
             yield
         finally:
             self.found.restore()
@@ -157,13 +160,13 @@ class Bench:
 
 @dataclass
 class Layer:
-    """An operation that mixes what it is given with weights.
+    """An operation that combines its input with weights.
 
     Attributes:
-        kind: what torch calls the operation, such as ``"conv3d"``.
-        x: what it is given.
-        feature: the axis of ``x`` that is summed over with different weights for every index.
-        sliding: the axes along which neighbours are mixed with the same weights everywhere.
+        kind: torch's name of the operation, such as ``"conv3d"``.
+        x: its input.
+        feature: the axis of ``x`` that is summed over, with a different weight for every index.
+        sliding: the axes along which it slides: the same weights are used at every place.
         weights: the other tensors.
     """
 
@@ -175,14 +178,14 @@ class Layer:
 
     @property
     def places(self) -> tuple[int, ...]:
-        """The axes of time and space, also where a kernel is too small to slide."""
+        """The axes of time and space, also those along which the kernel has size 1."""
         if self.kind.startswith("conv"):
             return tuple(range(self.feature + 1, self.x.ndim))
         return self.sliding
 
     @property
     def time(self) -> int | None:
-        """The axis along which this kind of layer can only mean time, or tokens."""
+        """The axis that must be time, or tokens, for this kind of layer; None if there is none."""
         if not self.kind.startswith("conv"):
             return self.sliding[0] if self.sliding else None
         along = self.kind.endswith(("3d", "1d")) and self.x.shape[self.feature] > 1
@@ -190,20 +193,20 @@ class Layer:
 
 
 class Listener(TorchFunctionMode):
-    """Hears every operation of a forward pass, whoever wrote it and whatever it is called.
+    """Observes every operation of a forward pass.
 
-    A layer is known by the operation that it asks torch for. So a convolution counts as one in a
-    module, in a hook or in a line of ``forward``.
+    A layer is known by its torch operation. So a convolution counts as a layer in a module, in a
+    hook or in a line of ``forward``.
     """
 
     def operands(self, tensors: list[Tensor]) -> None:
-        """Called with the tensors that an operation gets."""
+        """Called with the input tensors of every operation."""
 
     def given(self, layer: Layer) -> None:
         """Called before a layer computes."""
 
     def returned(self, layer: Layer, output: object) -> object:
-        """Called after a layer has computed; what is returned is what the model gets."""
+        """Called after a layer has computed; the model gets the returned value as its output."""
         return output
 
     def __torch_function__(
@@ -217,12 +220,12 @@ class Listener(TorchFunctionMode):
         return self.returned(layer, self.compute(func, args, kwargs))
 
     def compute(self, func: Callable, args: tuple, kwargs: dict) -> object:
-        """Do what the model asks for."""
+        """Do the operation."""
         return func(*args, **kwargs)
 
 
 class _Statistics(Listener):
-    """Lets a batch norm take over the statistics of one batch as they are."""
+    """Makes batch norms store the statistics of one batch unchanged."""
 
     def compute(self, func: Callable, args: tuple, kwargs: dict) -> object:
         if func is F.batch_norm and kwargs.get("training"):
@@ -242,10 +245,10 @@ def _layer(kind: str, args: tuple, kwargs: dict) -> Layer | None:
     if kind in ("linear", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"):
         return Layer(kind, x, x.ndim - 1, (), others)
     if kind in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
-        if x.ndim != 3 or isinstance(args[2], Tensor):  # a packed sequence has lost its axes
+        if x.ndim != 3 or isinstance(args[2], Tensor):  # a packed sequence has no such axes
             return None
         return Layer(kind, x, 2, (1 if args[-1] else 0,), list(args[2]))
-    if kind == "multi_head_attention_forward":  # [L, B, E]; the keys are what is looked at
+    if kind == "multi_head_attention_forward":  # [L, B, E]; the keys are its input here
         key = args[1]
         return Layer(kind, key, key.ndim - 1, (0,), [t for t in others if t is not key])
     if kind in ("matmul", "__matmul__", "mm", "bmm", "__rmatmul__"):
@@ -258,7 +261,7 @@ def _layer(kind: str, args: tuple, kwargs: dict) -> Layer | None:
 
 
 class _Found:
-    """A model's state: tensors, flags and attributes of all that can be reached from it."""
+    """The stored state of a model: tensors, flags and attributes of all that it refers to."""
 
     def __init__(self, model: nn.Module) -> None:
         self.parameters = {id(p) for p in model.parameters()}
@@ -288,7 +291,7 @@ class _Found:
             within = list(thing)
         elif isinstance(thing, partial):
             within = [thing.func, *thing.args, *thing.keywords.values()]
-        elif cells := getattr(thing, "__closure__", None):  # a hook may hold what it uses
+        elif cells := getattr(thing, "__closure__", None):  # a hook may hold tensors in its closure
             within = [cell.cell_contents for cell in cells if cell != type(cell)()]
         else:
             within = [getattr(thing, "__self__", None)]
@@ -299,11 +302,11 @@ class _Found:
                 self._visit(part, seen)
 
     def settle(self) -> None:
-        """From now on tidy up to the present values, until everything is restored."""
+        """Make `tidy` go back to the present values, until `restore` is called."""
         self.settled = [tensor.detach().clone() for tensor, *_ in self.tensors]
 
     def tidy(self) -> None:
-        """What a forward pass may have changed: attributes, and all tensors but the weights."""
+        """Undo what a forward pass may have changed: attributes, and all tensors except weights."""
         for thing, kept in self.objects:
             if isinstance(thing, dict):
                 thing.clear()

@@ -1,4 +1,4 @@
-"""What guards say: one finding, and the report of all."""
+"""The results of the guards: a finding, and the report of all findings."""
 
 import textwrap
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Report:
 
     Attributes:
         findings: the faults, in the order of the guards.
-        notes: what looks like a fault and is none, and what could not be asked.
+        notes: what could not be checked.
     """
 
     findings: tuple[Finding, ...]

@@ -1,4 +1,4 @@
-"""Guard of time: every part of the video has a say, and what works along time is given time."""
+"""Guard of time: every frame changes the answer, and layers along time get more than one step."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,7 +17,7 @@ SAME = 1e-5  # relative; sums in another order differ by less
 
 
 def frames(bench: Bench) -> Iterator[Finding]:
-    """Which parts of the video never reach the answer, and which layers see no time?"""
+    """Which parts of the video never change the answer, and which layers get no time?"""
     yield from _unseen(bench)
     if bench.num_frames > 1:
         yield from _without_time(bench)
@@ -27,7 +27,7 @@ def _unseen(bench: Bench) -> Iterator[Finding]:
     video = bench.clips.clone().requires_grad_()
     answer = bench.run(video, grad=True)[0]
     if not answer.requires_grad:
-        return  # the guard of learning says so
+        return  # the learning guard reports it
     (grad,) = torch.autograd.grad(answer.square().sum(), video, allow_unused=True)
     if grad is None:
         grad = torch.zeros_like(video)
@@ -47,7 +47,7 @@ def _unseen(bench: Bench) -> Iterator[Finding]:
 
 
 def _confirm(bench: Bench, answer: Tensor, axis: int, silent: Tensor) -> list[int]:
-    """Which indices along an axis change the answer; a gradient of zero is only a hint."""
+    """Which indices along an axis change the answer, tried out where the gradient is zero."""
 
     def matters(indices: list[int]) -> bool:
         changed = bench.clips.clone()
@@ -63,7 +63,7 @@ def _confirm(bench: Bench, answer: Tensor, axis: int, silent: Tensor) -> list[in
 
 
 def _uneven(seen: list[int], size: int, what: str) -> str:
-    """The indices that are left out, if they are left out unevenly, as text."""
+    """The indices that are left out, as text, if they are not spread evenly; else ``""``."""
     lost = [index for index in range(size) if index not in seen]
     head, tail = seen[0], size - 1 - seen[-1]
     if what in ("row", "column"):  # a crop in the middle, or a border that no patch covers
@@ -90,12 +90,12 @@ def _ranges(numbers: list[int]) -> str:
 
 
 class _Given(Listener):
-    """Remembers, of the layers that work along time, what they were given."""
+    """Stores the inputs of the layers that work along time."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers: list[tuple[tuple[int, ...], str, int, float]] = []  # weights, steps, a mark
-        self.kept: list[Tensor] = []  # so that no two weights have the same id
+        self.layers: list[tuple[tuple[int, ...], str, int, float]] = []  # ids, kind, steps, a mark
+        self.kept: list[Tensor] = []  # keeps the weights alive, so that their ids stay unique
 
     def given(self, layer: Layer) -> None:
         if (axis := layer.time) is None:
@@ -131,9 +131,9 @@ def _without_time(bench: Bench) -> Iterator[Finding]:
             )
         elif kind != "multi_head_attention_forward" and scale and change <= 10 * SAME * scale:
             message = (
-                "works along time, and what it is given does not depend on the order of the "
-                "frames: time has been averaged away before it."
+                "works along time, and its input does not depend on the order of the frames: time "
+                "has been averaged away before it."
             )
-        if message and message not in told:  # what follows is told by the first
+        if message and message not in told:  # the first layer is enough; later ones follow from it
             told.add(message)
             yield Finding(GUARD, where, message, KEEP_TIME, "03")

@@ -1,9 +1,9 @@
-"""Guard of learning: every weight that should learn gets a gradient, and what it computes counts.
+"""Guard of learning: every trainable weight gets a gradient, and changes the answer.
 
-A gradient of exactly zero has several reasons. Some pass: a last layer that starts at zero, a ReLU
-that happens to be off, a random path that was not taken. So a weight is accused only if it is
-still zero in other draws, after some steps of training, and when all weights are moved away from
-zero and all layers' outputs to values that no activation stops.
+A gradient of exactly zero has several causes. Some do not last: a last layer that starts at zero,
+a ReLU that happens to be off, a random path that was not taken. So a weight is reported only if
+its gradient is still zero with other random numbers, after some training steps, and with all
+weights moved away from zero and all layers' outputs moved to values that activations let through.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,13 +30,13 @@ def learning(bench: Bench) -> Iterator[Finding]:
             GUARD,
             "",
             "no weight gets a gradient: the answer is not connected to the weights.",
-            "Look for `no_grad`, `detach`, `item`, `argmax` or NumPy on the way to the answer.",
+            "Look for `no_grad`, `detach`, `item`, `argmax` or NumPy between them and the answer.",
             "02",
         )
         return
     record = _Record(trainable)
     record.add(answer)
-    for number in range(1, 5):  # of training, with other clips and other random paths
+    for number in range(1, 5):  # training steps, with other clips and random numbers
         if not (record.missing() or record.zero()):
             break
         record.step()
@@ -49,7 +49,7 @@ def learning(bench: Bench) -> Iterator[Finding]:
         yield Finding(
             GUARD,
             _places(infinite),
-            "gets a gradient that is infinite or not a number: one step destroys the weights.",
+            "gets a gradient that is infinite or NaN: one step destroys the weights.",
             "Look for `log`, `sqrt` or a division that meets zero, and for overflow.",
             "06",
         )
@@ -60,37 +60,37 @@ def learning(bench: Bench) -> Iterator[Finding]:
 
 
 def _zero(bench: Bench, record: "_Record", zero: set[str], used: "_Used") -> Iterator[Finding]:
-    """Tell zeros apart: which ones stay?"""
-    lifted = _Record(record.trainable)  # as it starts, activations out of the way
-    free = _Record(record.trainable)  # no start at zero either
-    onward = _Record(record.trainable)  # what later layers are given
+    """Find the zero gradients that stay zero."""
+    lifted = _Record(record.trainable)  # with the first weights, activations let all through
+    free = _Record(record.trainable)  # also with all weights moved away from zero
+    onward = _Record(record.trainable)  # gradients of later layers' inputs, not of the answer
     for number, sign in enumerate((1, -1) if zero else ()):
         lifted.add(bench.run(bench.clips, grad=True, seed=number, listener=_Lift(sign)))
-    with bench.awake(1):
+    with bench.moved_weights(1):
         for number, sign in enumerate((1, -1, 1, -1)):
             lift = _Lift(sign)
             free.add(bench.run(bench.others, grad=True, seed=number, listener=lift), again=True)
             onward.add(lift.given_)
             if not (free.zero() or free.slices()):
                 break
-    ends = zero & free.zero() & onward.zero()  # where the way to the answer ends
-    ends = {n for n in ends if used.biases.get(n) not in set(record.trainable) - zero}  # a bias
-    # of a layer that learns may be idle
+    ends = zero & free.zero() & onward.zero()  # reach no later layer
+    # A bias may be idle in a layer that learns.
+    ends = {n for n in ends if used.biases.get(n) not in set(record.trainable) - zero}
     few = {n for n, weight in record.trainable.items() if min((*weight.shape[:2], 8)) < 8}
-    by_chance = few & (zero - lifted.zero())  # so few units may all happen to be off
+    by_chance = few & (zero - lifted.zero())  # all of a few units may be off by chance
     stuck = zero - free.zero() - by_chance
     for name, first in (
         (sorted(ends), "the answer does not depend on it, whatever its value"),
-        (sorted(stuck), "it starts where nothing can move it, and is still there after four steps"),
+        (sorted(stuck), "its start gives it no gradient, and four training steps change nothing"),
     ):
         if name:
             yield Finding(
                 GUARD,
                 _places(name),
                 f"gets a gradient of exactly zero: {first}.",
-                "Follow what it computes to the answer: is it multiplied by zero, replaced by a "
-                "constant, given a single step or a single token, or started at zero behind "
-                "another zero?",
+                "Follow its output to the answer: is it multiplied by zero or replaced by a "
+                "constant? Does it get a single step or a single token? Do two layers in a row "
+                "start at zero?",
                 "02",
             )
     dead = free.slices() if free.ever else {}
@@ -99,9 +99,9 @@ def _zero(bench: Bench, record: "_Record", zero: set[str], used: "_Used") -> Ite
             GUARD,
             name,
             f"{dead[name]} can never learn: the gradient there is exactly zero, whatever the "
-            "weights. Half a layer does not raise an error, it is only missing.",
-            "Look for outputs that are cut off, inputs that are always zero, and layers that are "
-            "given a single step or token.",
+            "weights. No error is raised, but this part of the layer does nothing.",
+            "Look for outputs that are cut off, inputs that are always zero, and layers that get "
+            "a single step or token.",
             "03",
         )
 
@@ -122,8 +122,8 @@ def _unregistered(bench: Bench, listener: "_Used") -> Iterator[Finding]:
         yield Finding(
             GUARD,
             "",
-            f"computes with {len(lasting)} weights that it does not own (shapes {shapes}{more}): "
-            "no optimizer moves them, no checkpoint keeps them, no `to` or `eval` reaches them.",
+            f"computes with {len(lasting)} weights that are not registered (shapes "
+            f"{shapes}{more}): optimizers, checkpoints, `to` and `eval` do not see them.",
             "Put modules into `nn.ModuleList` or `nn.ModuleDict` instead of a list or dict, and "
             "tensors into `nn.Parameter`; make them in `__init__`.",
             "02",
@@ -155,23 +155,26 @@ def _no_gradient(bench: Bench, names: list[str], used: set[int]) -> Iterator[Fin
 
 
 def _places(names: list[str]) -> str:
-    """Some of the modules that own these weights."""
+    """Names of some of the modules that have these weights."""
     modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
     more = f" and {len(modules) - 3} more" if len(modules) > 3 else ""
     return ", ".join(modules[:3]) + more
 
 
 class _Record:
-    """Which gradients of a model's weights have ever been there, and other than zero."""
+    """Which weights have had a gradient, and where it was not zero."""
 
     def __init__(self, trainable: dict[str, torch.nn.Parameter]) -> None:
         self.trainable = trainable
-        self.ever: dict[str, Tensor] = {}  # where a gradient has been other than zero
+        self.ever: dict[str, Tensor] = {}  # True where a gradient was not zero at least once
         self.last: dict[str, Tensor | None] = {}
         self.infinite: set[str] = set()
 
     def add(self, answer: list[Tensor], again: bool = False) -> None:
-        """Take the gradients of all parts of an answer, mixed at random; more may be asked."""
+        """Record the gradients of a random mixture of an answer's parts.
+
+        With ``again`` the graph is kept, so that gradients can be taken again.
+        """
         random_ = torch.Generator().manual_seed(0)
         loss = sum(
             (part * torch.randn(part.shape, generator=random_).to(part)).sum()
@@ -200,9 +203,9 @@ class _Record:
         }
 
     def slices(self) -> dict[str, str]:
-        """Rows and columns of matrices, and of kernels, in which no gradient has ever been.
+        """Outputs and inputs of matrices and kernels that never had a gradient, as text.
 
-        Places of a kernel are not asked: on a small video some only ever meet padding.
+        Places of a kernel are not checked: on a small video some meet only padding.
         """
         found = {}
         for name, there in self.ever.items():
@@ -215,22 +218,22 @@ class _Record:
         return found
 
     def step(self) -> None:
-        """A step of training, as Adam's first: the same length for all that has a gradient."""
+        """One training step like Adam's first: the sign of the gradient times a constant."""
         for name, grad in self.last.items():
             if grad is not None:
                 self.trainable[name].data.sub_(grad.sign(), alpha=1e-3)
 
 
 class _Used(Listener):
-    """Notes which weights take part, and which of them nobody has registered."""
+    """Records which weights are used, and which of them are not registered."""
 
     def __init__(self, bench: Bench) -> None:
         super().__init__()
         self.bench = bench
         self.used: set[int] = set()
         self.strangers: dict[int, Tensor] = {}
-        self.matrices: set[str] = set()  # of layers; a table of positions may be longer than a clip
-        self.biases: dict[str, str] = {}  # of each bias, the name of its layer's weight
+        self.matrices: set[str] = set()  # of layers; not a position table, which may be too long
+        self.biases: dict[str, str] = {}  # from a bias to the name of its layer's weight
 
     def operands(self, tensors: list[Tensor]) -> None:
         for tensor in tensors:
@@ -249,7 +252,7 @@ class _Used(Listener):
 
 
 class _Lift(Listener):
-    """Moves what layers and norms return to where activations let it through, above 0 or below.
+    """Moves outputs of layers and norms to values, above or below 0, that activations let through.
 
     The gradient stays as it is.
     """

@@ -2,7 +2,7 @@
 
 from .._extras import needed
 
-with needed("studies"):  # said here once, for all files
+with needed("studies"):  # here once, for all files of this folder
     import filelock  # noqa: F401
     import optuna  # noqa: F401
     import scipy  # noqa: F401

@@ -1,4 +1,4 @@
-"""The experiments behind lessons 06, 08 and 09."""
+"""The experiments behind lessons 07, 08 and 09."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -37,15 +37,15 @@ def se(
     size: int = Recipe.size,
     lr: float = Recipe.lr,
 ) -> list[dict[str, str]]:
-    """Compare where the gates sit and how they start, on people never seen.
+    """Compare places and starts of the gates, scored on people not seen in training.
 
-    Each seed is another split of the people and another start, the same for all settings.
+    Each seed gives another split of the people and other first weights, the same for all settings.
 
     Args:
         root: samples as `datasets.ravdess` reads them.
         path: the result file.
-        settings: those of `SE_SETTINGS` to run.
-        work: folder for the run in progress, half a gigabyte.
+        settings: which of `SE_SETTINGS` to run.
+        work: folder for the run in progress, 0.5 GB.
         seeds: runs per setting.
         epochs: of training.
         clip_len: frames, ``T``.
@@ -53,7 +53,7 @@ def se(
         lr: highest learning rate.
 
     Returns:
-        One row per run: the setting, ``seed`` and what `score_views` says.
+        One row per run: the setting, ``seed`` and the result of `score_views`.
 
     Raises:
         ValueError: ``path`` holds the results of another command.
@@ -73,19 +73,19 @@ def clip_size(
     epochs: int = 5,
     lr: float = 6e-4,
 ) -> list[dict[str, str]]:
-    """Compare clip lengths, sizes and ways of sampling, on people never seen.
+    """Compare clip lengths, sizes and ways of sampling, on people not seen in training.
 
     Args:
         root: samples as `datasets.ravdess` reads them.
         path: the result file.
-        settings: those of `CLIP_SIZES` to run.
-        work: folder for the run in progress, half a gigabyte.
+        settings: which of `CLIP_SIZES` to run.
+        work: folder for the run in progress, 0.5 GB.
         seeds: runs per setting, each with another split of the people.
         epochs: of training.
         lr: highest learning rate.
 
     Returns:
-        One row per run: the setting, ``seed`` and what `score_views` says.
+        One row per run: the setting, ``seed`` and the result of `score_views`.
 
     Raises:
         ValueError: ``path`` holds the results of another command.
@@ -107,16 +107,16 @@ def augmentation(
     size: int = Recipe.size,
     lr: float = Recipe.lr,
 ) -> list[dict[str, str]]:
-    """Compare augmentations where they are needed: with few people to learn from.
+    """Compare augmentations in training on few people, where augmentation matters most.
 
-    Three fifths of the people are tested on, which makes the scores finer, and a third of the
-    others is validated on.
+    60 % of the people are for the test, which makes the scores more exact, and a third of the
+    others is for validation.
 
     Args:
         root: samples as `datasets.ravdess` reads them.
         path: the result file.
-        settings: those of `AUGMENTATIONS` to run.
-        work: folder for the run in progress, half a gigabyte.
+        settings: which of `AUGMENTATIONS` to run.
+        work: folder for the run in progress, 0.5 GB.
         seeds: runs per setting, each with another split of the people.
         epochs: of training.
         clip_len: frames, ``T``.
@@ -124,7 +124,7 @@ def augmentation(
         lr: highest learning rate.
 
     Returns:
-        One row per run: the setting, ``seed`` and what `score_views` says.
+        One row per run: the setting, ``seed`` and the result of `score_views`.
 
     Raises:
         ValueError: ``path`` holds the results of another command, or an unknown setting.
@@ -148,13 +148,13 @@ def _compare(
     command: str,
     work: str | os.PathLike,
 ) -> list[dict[str, str]]:
-    """Every setting with every seed."""
+    """Run every setting with every seed."""
     clips = datasets.ravdess(root)
 
     def one(setting: Mapping, folder: Path) -> dict[str, float]:
         return score_views(*train(Recipe(**options, **setting), clips, folder))
 
-    for setting in settings:  # rather now than after hours
+    for setting in settings:  # checks all settings before the first run
         Recipe(**options, **setting)
     grid = [{**setting, "seed": seed} for seed in range(seeds) for setting in settings]
     return sweep(Path(path), grid, one, command=command, work=Path(work))

@@ -19,7 +19,7 @@ from ..trainer import Trainer
 
 AUGMENTATIONS = (
     *("none", "mirror", "light", "strong"),
-    *("flicker", "reverse", "speed", "mixup", "cutmix"),  # light, and this
+    *("flicker", "reverse", "speed", "mixup", "cutmix"),  # each in addition to "light"
 )
 STRIDE = 2  # of dense sampling, frames
 VIEWS = 3  # clips of one video to average over
@@ -27,13 +27,13 @@ VIEWS = 3  # clips of one video to average over
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run depends on besides the clips.
+    """The settings of a run.
 
-    The defaults are those of the stored results, and stay: others would mean to run them again.
+    The defaults made the stored results. If you change them, make the results again.
 
     Attributes:
-        seed: which people are trained, validated and tested on, and the start.
-        start: another start for the same split; None is that of ``seed``.
+        seed: of the split of the people and, without ``start``, of the first weights.
+        start: seed of the first weights; None is ``seed``.
         test_fraction: share of the people to test on.
         val_fraction: share of the other people to validate on.
         clip_len: frames, ``T``.
@@ -49,7 +49,7 @@ class Recipe:
         warmup: as in `TrainConfig`.
 
     Raises:
-        ValueError: an unknown ``sampling`` or ``augment``; the others are checked where they go.
+        ValueError: an unknown ``sampling`` or ``augment``; `train` checks the others.
     """
 
     seed: int = 0
@@ -84,17 +84,16 @@ def train(
     *,
     after_epoch: Callable[[dict], None] | None = None,
 ) -> tuple[Trainer, list[datasets.ClipDataset]]:
-    """Train once, or go on with the run in ``folder``.
+    """Train once, or resume the run in ``folder``.
 
     Args:
-        recipe: how.
-        clips: all clips; the split is made here.
-        folder: the run's.
+        recipe: the settings.
+        clips: all clips; they are split here.
+        folder: of the run.
         after_epoch: see `Trainer.fit`; after an interruption it gets the earlier epochs again.
 
     Returns:
-        The trainer, with the best weights; and the test people's clips, not looked at yet, as
-        `score_views` takes them.
+        The trainer, with the best weights; and data sets of the test people for `score_views`.
     """
     train, val, test = datasets.train_val_test(
         clips, recipe.test_fraction, recipe.val_fraction, recipe.seed
@@ -122,7 +121,7 @@ def train(
             se=None if recipe.se == "none" else recipe.se,
             se_init=recipe.se_init,
             dropout=recipe.dropout,
-            lean=True,  # the same training but for rounding, in less time
+            lean=True,  # the same training except for rounding, in less time
         )
         config = TrainConfig(
             epochs=recipe.epochs,
@@ -159,7 +158,7 @@ def score_views(trainer: Trainer, views: Sequence[datasets.ClipDataset]) -> dict
 
 
 def _random_sampler(recipe: Recipe) -> Callable[[int, int], list[int]]:
-    """What training samples with."""
+    """The sampler for training."""
     if recipe.sampling == "dense":
         return _random_dense
     return augment.Speed(sampler.jitter) if recipe.augment == "speed" else sampler.jitter
@@ -172,7 +171,7 @@ def _random_dense(num_frames: int, clip_len: int) -> list[int]:
 
 
 def _views(sampling: str) -> list[Callable[[int, int], list[int]]]:
-    """`VIEWS` samplers for testing; the middle one is what a single clip is sampled with."""
+    """`VIEWS` samplers for testing; the middle one is used for a single clip."""
 
     def dense(num_frames: int, clip_len: int, view: int) -> list[int]:
         return sampler.multi(num_frames, clip_len, stride=STRIDE, num_clips=VIEWS)[view]
@@ -183,11 +182,11 @@ def _views(sampling: str) -> list[Callable[[int, int], list[int]]]:
 
 
 def _transform(name: str) -> v2.Transform:
-    """One of `AUGMENTATIONS`, as far as it concerns one clip."""
+    """The part of one of `AUGMENTATIONS` that changes single clips."""
     light = augment.preset("light")
     others = {
         "mirror": v2.RandomHorizontalFlip(),
-        # Wrong on purpose: every frame is drawn for itself.
+        # Wrong on purpose: a new random draw for every frame.
         "flicker": v2.Lambda(lambda frames: torch.stack([light(frame) for frame in frames])),
         "reverse": v2.Compose([light, augment.Reverse()]),
     }

@@ -1,9 +1,9 @@
-"""Many runs and one result file: resumable, one CSV row per finished run, shared by processes.
+"""Many runs with one result file: resumable, one CSV row per finished run, shared by processes.
 
-A result file begins with comment lines: the command that makes it and the versions it was made
-with. Give the same command again after an interruption: finished runs are kept, the one that was
-stopped goes on from its last epoch. Give it a second time meanwhile, in another terminal, and the
-two share the runs that are left.
+A result file starts with comment lines: the command that makes it and the versions it was made
+with. After an interruption, give the same command again: finished runs are kept, and the one that
+was stopped resumes after its last epoch. Give the same command in a second terminal, and both
+processes share the remaining runs.
 """
 
 import csv
@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from ..files import make_folder, writing
 
-_LONGEST = 60  # letters of a result file's name that a folder's takes over
+_LONGEST = 60  # letters of the result file's name in the folder's name
 
 
 def sweep(
@@ -36,23 +36,23 @@ def sweep(
 ) -> list[dict[str, str]]:
     """Make every run of ``grid`` that ``path`` does not hold yet, and return all rows.
 
-    Several processes may do so at once: each run is made by one of them, and all return when the
+    Several processes may do this at once: each run is made by one of them, and all return when the
     last run is finished.
 
     Args:
         path: the result file, rewritten after each run.
         grid: settings; all have the same names.
-        one: makes one run in a folder of its own, which is kept if it is stopped, and returns
-            what to note.
-        command: goes into the file, and must be the same when it is continued.
-        work: folder for the runs in progress; only empty locks are left in it.
+        one: makes one run in its own folder, which is kept if the run is stopped, and returns the
+            values for the row.
+        command: written into the file; must be the same when the file is continued.
+        work: folder for the runs in progress; only empty lock files are left in it.
 
     Raises:
         ValueError: ``path`` was made by another command, or there is nothing to run.
     """
     if not grid:
         raise ValueError("nothing to run: seeds, trials and settings must be 1 or more")
-    # Two commands must not go on with each other's runs, nor one with those for another file.
+    # Separate folders: no command must resume the runs of another command or another file.
     which = os.fsencode(f"{path.resolve()} {command}")
     work = work / f"{path.stem[:_LONGEST]}-{zlib.crc32(which):08x}"
     names = [{key: str(value) for key, value in setting.items()} for setting in grid]
@@ -76,7 +76,8 @@ def sweep(
             f"{work}: files cannot be locked on this drive ({error.strerror}); name another --work"
         ) from error
     with tqdm(total=len(grid), initial=len(grid) - len(todo), unit="run") as bar:
-        # First what nobody else is at; then wait for the others, and take over from the dead.
+        # First the runs that no process is making; then wait for those of other processes, and
+        # make them here if their process has died.
         for blocking in (False, True):
             for number in list(todo):
                 folder = work / "-".join(names[number].values())
@@ -103,7 +104,7 @@ def command_of(name: str, **options: float) -> str:
 
 
 def _rows(path: Path, command: str) -> list[dict[str, str]]:
-    """What ``command`` has already written; it must not touch another's file."""
+    """The rows that ``command`` has already written; a file of another command is an error."""
     if not path.exists():
         return []
     made_by = path.read_text().splitlines()[0]
@@ -116,7 +117,7 @@ def _rows(path: Path, command: str) -> list[dict[str, str]]:
 
 
 def _place(names: Sequence[Mapping[str, str]], row: Mapping[str, str]) -> int:
-    """Which of the settings a row belongs to; behind them all, if to none."""
+    """The number of a row's setting; after all others if it has none."""
     found = (number for number, name in enumerate(names) if name.items() <= row.items())
     return next(found, len(names))
 
@@ -124,7 +125,7 @@ def _place(names: Sequence[Mapping[str, str]], row: Mapping[str, str]) -> int:
 def _write(path: Path, rows: Sequence[Mapping[str, str]], command: str) -> None:
     with writing(path) as file:
         versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
-        # The same seed ends elsewhere with another instruction set or number of threads.
+        # With another instruction set or number of threads, the same seed gives other results.
         cpu = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} thread(s)"
         file.write(f"# {command}\n# Python {python_version()}, {versions}, {cpu}\n")
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")

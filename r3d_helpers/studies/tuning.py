@@ -1,8 +1,8 @@
-"""A search for better settings that never sees the people it is judged on.
+"""A search for better settings that never sees the test people.
 
-For each split of the people an Optuna study tries settings on the training people and compares
-them on the validation people. Only then are the winner and the settings as they were trained anew
-and scored on the test people: a score that was chosen for being high is too high.
+For each split of the people an Optuna study trains settings on the training people and compares
+them on the validation people. Then the best settings and the default ones are trained again and
+scored on the test people, because a score that was chosen for being high is too high.
 """
 
 import os
@@ -47,15 +47,15 @@ def tuning(
     clip_len: int = Recipe.clip_len,
     size: int = Recipe.size,
 ) -> list[dict[str, str]]:
-    """Tune for each split of the people, and compare with the settings as they were.
+    """Tune for each split of the people, and compare with the default settings.
 
-    The trials go into a second file beside ``path``, whose name ends in ``-trials``; the studies
-    themselves stay below ``work``, in a database.
+    The trials are written to a second file beside ``path``, whose name ends in ``-trials``; the
+    studies themselves are in a database below ``work``.
 
     Args:
         root: samples as `datasets.ravdess` reads them.
         path: the result file.
-        work: folder for the runs in progress, a gigabyte, and the studies.
+        work: folder for the runs in progress, 1 GB, and the studies.
         seeds: splits of the people, each with a study of its own.
         trials: settings tried in each study; the first are `DEFAULT`.
         epochs: of training, in each run.
@@ -63,13 +63,13 @@ def tuning(
         size: pixels, ``H`` = ``W``.
 
     Returns:
-        One row per split and ``settings``, ``default`` or ``tuned``: ``trial_uar``, the
-        validation score that they were chosen by; what `score_views` says of another start; and
-        the settings.
+        Two rows per split, with ``settings`` ``default`` or ``tuned``: ``trial_uar``, the
+        validation score in the study; the result of `score_views` after training from another
+        start; and the settings.
 
     Raises:
-        ValueError: ``path`` or its companion holds the results of another command, or there is
-            nothing to run.
+        ValueError: ``path`` or the file of the trials holds the results of another command, or
+            there is nothing to run.
     """
     clips = datasets.ravdess(root)
     path, work = Path(path), Path(work)
@@ -110,15 +110,15 @@ def tuning(
 
 
 def open_study(storage: str | Path | None, name: str) -> optuna.Study:
-    """Open a study, or begin it: the higher the validation UAR, the better.
+    """Open or create a study that maximises the validation UAR.
 
-    From the fifth trial and the second epoch on, one whose best UAR is below the median of the
-    trials before it, at the same epoch, is pruned: stopped early.
+    From the fifth trial and the second epoch on, a trial is pruned (stopped early) if its best UAR
+    is below the median of the earlier trials at the same epoch.
 
     Args:
-        storage: where several processes can share it: an SQLite file's path, or a database's URL,
-            such as ``sqlite:///runs/tuning.db``, or that of a server, which several machines can
-            share; None keeps it in memory.
+        storage: the path of an SQLite file, which several processes can share; or the URL of a
+            database, such as ``sqlite:///runs/tuning.db`` or that of a server, which several
+            machines can share; None keeps the study in memory.
         name: of the study in that database.
     """
     if isinstance(storage, Path):  # in a URL, characters such as ? and % would mean something
@@ -135,7 +135,7 @@ def open_study(storage: str | Path | None, name: str) -> optuna.Study:
 
 
 def study_of(rows: Sequence[Mapping[str, str]]) -> optuna.Study:
-    """The study, in memory, that rows of a ``-trials`` file came from."""
+    """Rebuild a study, in memory, from the rows of a ``-trials`` file."""
     study = open_study(None, "from a file")
     for row in rows:
         curve = [float(uar) for uar in row["curve"].split()]
@@ -160,14 +160,14 @@ def settings_of(row: Mapping[str, str]) -> dict[str, float | str]:
 
 
 def _begin(study: optuna.Study, seed: int, number: int) -> Trial | FrozenTrial:
-    """The trial with our ``number``: a new one, one that was stopped, or one that is finished."""
+    """The trial with this ``number``: a new one, one that was stopped, or a finished one."""
     for trial in study.get_trials():
         if trial.user_attrs.get("number") == number:
-            # Whoever ran it is dead, or it would hold the lock of this run.
+            # Its process has ended, because otherwise it would hold the lock of this run.
             return trial if trial.state in FINISHED else Trial(study, trial._trial_id)
     if number == 0:
         study.enqueue_trial(DEFAULT, skip_if_exists=True)
-    # A sampler's seed alone would draw the same settings again after each interruption.
+    # With one seed for all trials, each interruption would draw the same settings again.
     study.sampler = optuna.samplers.TPESampler(seed=1000 * seed + number, n_startup_trials=6)
     trial = study.ask(SPACE)
     trial.set_user_attr("number", number)
@@ -175,7 +175,7 @@ def _begin(study: optuna.Study, seed: int, number: int) -> Trial | FrozenTrial:
 
 
 def _tell(study: optuna.Study, trial: Trial, run: Callable[..., object]) -> FrozenTrial:
-    """Run a trial to its end, or until it is pruned."""
+    """Run a trial to its end, or until it is pruned, and store the result."""
     reported = study.trials[trial.number].intermediate_values
 
     def report(record: dict) -> None:

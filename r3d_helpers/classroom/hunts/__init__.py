@@ -1,7 +1,7 @@
-"""Hunts: programs that run, train and are wrong, and nobody says where.
+"""Hunts: programs that run and train but have bugs, for learners to find and fix.
 
-`start` hands out a program; the learner changes it in a cell that begins with ``%%hunt`` and runs
-it; the answer says how many of its bugs are gone. The programs are in ``programs/``.
+`start` gives the learner a program in a cell that starts with ``%%hunt``. Running the changed cell
+prints how many of its bugs are gone. The programs are in ``programs/``.
 """
 
 from IPython import get_ipython

@@ -18,8 +18,8 @@ from .programs import HUNTS
 
 STEPS = 3  # hints for each bug
 _LEVELS: dict[tuple[str, int, int], int] = {}  # hints given, by name, seed and bug
-_TEXTS: dict[tuple[str, int], str] = {}  # what was checked last
-_FOUND: dict[tuple[str, int], tuple[bool, ...]] = {}  # what the last check said
+_TEXTS: dict[tuple[str, int], str] = {}  # the program that was checked last
+_FOUND: dict[tuple[str, int], tuple[bool, ...]] = {}  # the result of the last check
 
 
 @cache
@@ -27,7 +27,7 @@ def case(name: str, seed: int = 0) -> Case:
     """The program that a learner with this number gets.
 
     Raises:
-        ValueError: there is no such hunt, or the number is none.
+        ValueError: there is no such hunt, or ``seed`` is not an integer.
     """
     if name not in HUNTS:
         raise ValueError(f"there is no hunt {name!r}; there are {', '.join(HUNTS)}")
@@ -37,7 +37,7 @@ def case(name: str, seed: int = 0) -> Case:
 
 
 class Program:
-    """A program as it was handed out, to read."""
+    """The program as the learner got it, for reading."""
 
     def __init__(self, text: str) -> None:
         self.text = text.rstrip()
@@ -53,15 +53,15 @@ class Program:
 
 
 def start(name: str, seed: int = 0, *, again: bool = False) -> None:
-    """Hand out a program: in JupyterLab in a new cell below, ready to be changed.
+    """Give the learner a program; in JupyterLab a new cell below holds a copy to change.
 
     Args:
         name: of the hunt.
         seed: the learner's number; another number gives other names, sizes and bugs.
-        again: hand it out once more, although it has been.
+        again: create the new cell once more.
 
     Raises:
-        ValueError: there is no such hunt, or the number is none.
+        ValueError: there is no such hunt, or ``seed`` is not an integer.
     """
     given = case(name, seed)
     new = again
@@ -76,7 +76,7 @@ def start(name: str, seed: int = 0, *, again: bool = False) -> None:
     if new and (shell := get_ipython()):
         shell.set_next_input(f"%%hunt {name} {seed}\n{given.text.rstrip()}")
     if progress.home() is None:
-        return  # what is printed here is a page of the book
+        return  # no learner: this is executed for the book
     if new:
         print("The new cell below is your copy. Change it, and run it to check.")
     else:
@@ -86,7 +86,7 @@ def start(name: str, seed: int = 0, *, again: bool = False) -> None:
 
 
 def program(name: str, seed: int = 0) -> SimpleNamespace:
-    """What a program defines, in the version that was checked last, to ask questions about.
+    """What a program defines, in the version that was checked last, for the learner's tests.
 
     Args:
         name: of the hunt.
@@ -96,8 +96,8 @@ def program(name: str, seed: int = 0) -> SimpleNamespace:
         Its functions and classes, with ``model``, a new model, and ``video``, ``[B, T, C, H, W]``.
 
     Raises:
-        ValueError: there is no such hunt, or the number is none.
-        Exception: whatever the program raises.
+        ValueError: there is no such hunt, or ``seed`` is not an integer.
+        Exception: any error of the program itself.
     """
     given = case(name, seed)
     text = _TEXTS.get((name, seed), given.text)
@@ -111,7 +111,7 @@ def program(name: str, seed: int = 0) -> SimpleNamespace:
 
 
 def check(text: str, name: str = "", seed: int | str = 0) -> None:
-    """Say how many bugs of a program are gone, and count the try."""
+    """Print how many bugs of a program are gone, and count the try."""
     try:
         given = case(name, int(seed))
     except ValueError as error:
@@ -126,7 +126,7 @@ def check(text: str, name: str = "", seed: int | str = 0) -> None:
     try:
         _count(given, verdict)
     except OSError as error:
-        print(f"Your progress could not be kept: {error}")
+        print(f"Your progress could not be saved: {error}")
     if get_ipython() and not verdict.right:
         display(Help(given))
 
@@ -137,7 +137,7 @@ def _count(given: Case, verdict: Verdict) -> None:
         if kept is None or kept.seed != given.seed:
             kept = progress.Hunted(given.seed, len(given.bugs))
             record.hunts[given.hunt.name] = kept
-        # what is repaired by breaking something else does not count as all
+        # the last bug does not count as found if something else is broken
         found = sum(verdict.found) - (all(verdict.found) and not verdict.right)
         kept.tries += kept.found < kept.of
         kept.found = max(kept.found, found)
@@ -160,12 +160,12 @@ class Help(ipywidgets.VBox):
         self.text = ipywidgets.HTML()
         self.hint.on_click(lambda _: self._say(_next_hint(given)))
         self.solution.on_click(lambda _: self._say(_solved(given)))
-        about = ipywidgets.HTML("What you find after the first hint is counted apart.")
+        about = ipywidgets.HTML("Bugs that you find after the first hint are counted separately.")
         buttons = ipywidgets.HBox([self.hint, self.solution], layout={"flex_flow": "row wrap"})
         super().__init__([buttons, about, self.text])
 
     def _say(self, markdown: str) -> None:
-        from nbconvert.filters import markdown2html  # slow to import, and seldom needed
+        from nbconvert.filters import markdown2html  # slow to import, and rarely needed
 
         self.text.value = f'<div role="status">{markdown2html(markdown)}</div>'
 
@@ -188,7 +188,7 @@ def _next_hint(given: Case) -> str:
     number = found.index(False)
     step = _LEVELS[*key, number] = min(STEPS, _LEVELS.get((*key, number), 0) + 1)
     _helped(given)
-    return f"**Hint {step} of {STEPS}** to one that is left: {steps(given.bugs[number])[step - 1]}"
+    return f"**Hint {step} of {STEPS}** for the next bug: {steps(given.bugs[number])[step - 1]}"
 
 
 def _solved(given: Case) -> str:
@@ -205,12 +205,12 @@ def _helped(given: Case) -> None:
 
 
 def steps(bug: Bug) -> tuple[str, str, str]:
-    """The hints to one bug as Markdown: what to ask, where to look, what to write."""
+    """The three hints for a bug as Markdown: what to measure, where to look, what to write."""
     return bug.look, f"Look at {bug.where}.", change(bug)
 
 
 def change(bug: Bug) -> str:
-    """What to write in place of what, as Markdown."""
+    """What to write instead of the bug, as Markdown."""
     places = [
         f"Write\n\n{_code(sound)}\n\nin place of\n\n{_code(broken)}" for sound, broken in bug.places
     ]

@@ -1,4 +1,4 @@
-"""What a learner's program does, compared with the program as it was handed out."""
+"""Check a learner's program against the program as the learner got it."""
 
 import contextlib
 import io
@@ -15,18 +15,18 @@ from .parts import Bug, Case
 from .probes import Complaint, Complaints
 
 FILE = "<your program>"
-UNKNOWN = Complaint("it cannot be asked.")
+UNKNOWN = Complaint("it cannot be checked.")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What there is to say of a program.
+    """The result of checking a program.
 
     Attributes:
         found: for each bug of the case whether it is gone.
         stops: why the program does not run; empty if it does.
-        reasons: what a repair still does, or what was right and is broken now.
-        untouched: it is the program as it was handed out.
+        reasons: what is still wrong where the learner changed it, or was right before.
+        untouched: whether it is the program as the learner got it.
     """
 
     found: tuple[bool, ...]
@@ -62,18 +62,18 @@ def judge(case: Case, text: str) -> Verdict:
     if stops or untouched:
         return Verdict(found, stops, untouched=untouched)
     known = {UNKNOWN}
-    if not all(found):  # what the bugs do together, and each alone, is no news
-        now["learns"] = []  # they may be why
+    if not all(found):  # leave out complaints that the bugs cause, together or alone
+        now["learns"] = []  # the bugs may be the reason
         programs = [case.text, *(case.broken(bug) for bug in case.bugs)]
         known |= {c for program in programs for c in _all(complaints(case, program))}
     for bug, gone in zip(case.bugs, found, strict=True):
         if not gone and not all(broken in text for _, broken in bug.places):
-            known -= set(now[bug.family])  # somebody has tried to repair it
+            known -= set(now[bug.family])  # the learner has tried to fix it: say what is wrong
     return Verdict(found, "", tuple(dict.fromkeys(c.said for c in _all(now) if c not in known)))
 
 
 def _gone(case: Case, bug: Bug, now: list[Complaint]) -> bool:
-    """Whether what is left of a family's complaints comes from the other bugs."""
+    """Whether a bug is gone: all complaints of its family come from the other bugs."""
     if not now or UNKNOWN in now:
         return not now
     others = [complaints(case, case.broken(other)) for other in case.bugs if other is not bug]
@@ -85,7 +85,7 @@ def _all(found: Complaints) -> list[Complaint]:
 
 
 def complaints(case: Case, text: str) -> Complaints:
-    """By family what a program does wrong; ``stops`` is why it does not run."""
+    """What a program does wrong, by family; ``stops`` is why it does not run."""
     key = (case.hunt.name, case.seed, _bare(text))
     if key not in _ASKED:
         with (
@@ -109,16 +109,16 @@ def _ask(case: Case, text: str) -> Complaints:
         exec(compile(text, FILE, "exec"), space)
         for function in case.functions:
             if not callable(space.get(function)):
-                raise NameError(f"the program has no `{function}` any more")
+                raise NameError(f"the program no longer has a function `{function}`")
         if not isinstance(space.get(name), type):
-            raise NameError(f"the program has no class `{name}` any more")
+            raise NameError(f"the program no longer has a class `{name}`")
     except Exception as error:
         return {**families, "stops": [Complaint(_where(error, text))]}
     found = {**{family: [] for family in families}, "stops": [], **_functions(space)}
     try:
         made = case.hunt.make(space[name])
         if not isinstance(made, nn.Module):
-            raise TypeError(f"`{name}` is no nn.Module any more")
+            raise TypeError(f"`{name}` is no longer an nn.Module")
     except Exception as error:
         of_model = {f: [UNKNOWN] for f in ("builds", *probes.OF_THE_MODEL)}
         return {**found, **of_model, "stops": [Complaint(_where(error, text))]}
@@ -149,13 +149,13 @@ def _functions(space: dict[str, Any]) -> Complaints:
     try:
         found |= probes.modes(space)
     except Exception as error:
-        said = f"training or evaluating ends in {type(error).__name__}: {error}."
+        said = f"training or evaluating raises {type(error).__name__}: {error}."
         found |= {"mode": [Complaint(said)]}
     return found
 
 
 def _weights(case: Case) -> int:
-    """How many weights the sound model has; the team's may lose its LSTM."""
+    """The number of weights of the right model (in the hunt ``team``, without its LSTM)."""
     space: dict[str, Any] = {"__name__": "hunt"}
     exec(compile(case.sound, FILE, "exec"), space)
     made = case.hunt.make(space[case.values["Model"]])
@@ -163,14 +163,14 @@ def _weights(case: Case) -> int:
 
 
 def _where(error: Exception, text: str) -> str:
-    """The last line of a program that an error went through, and what the error says."""
+    """The last line of the program in an error's traceback, and the error's message."""
     said = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
              if frame.filename == FILE]  # fmt: skip
     number = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
     if not number:
         return f"with {said}"
-    # one more: in the learner's cell the line with %%hunt comes first
+    # plus one, because in the learner's cell the line with %%hunt comes first
     return f"in line {number + 1}, `{text.splitlines()[number - 1].strip()}`:\n  {said}"
 
 

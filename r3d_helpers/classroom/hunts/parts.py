@@ -1,4 +1,4 @@
-"""What a hunt is: a sound program in pieces, and for each of its places what may be wrong there."""
+"""The parts of a hunt: a correct program in pieces, and the bugs that each piece may have."""
 
 import random
 import re
@@ -10,7 +10,7 @@ from torch import nn
 
 from .probes import CLASSES
 
-FAMILIES = {  # what may be wrong, in words, and the behaviour that shows it
+FAMILIES = {  # kinds of bugs, in words for learners
     "axes": "axes that are mixed up",
     "learning": "modules that do not count",
     "time": "no time left",
@@ -28,12 +28,12 @@ AND = "\n...\n"
 
 @dataclass(frozen=True)
 class Bug:
-    """One place of a program, as it should be and as it may be.
+    """A bug: the right text of a program, and the wrong text instead.
 
     Attributes:
-        family: one of `FAMILIES`; it says which behaviour shows the bug.
-        sound: the right text, which occurs once in the program; `AND` parts several places.
-        broken: what stands there instead.
+        family: one of `FAMILIES`; the complaints of this family show the bug.
+        sound: the right text, which occurs once in the program; `AND` separates several places.
+        broken: the wrong text.
         look: the first hint, a question that a measurement answers.
         where: the second hint, the part of the program to read.
         why: what was wrong, for the solution.
@@ -48,11 +48,11 @@ class Bug:
 
     @property
     def places(self) -> list[tuple[str, str]]:
-        """What is right and what is wrong, for each place."""
+        """The right and the wrong text of each place."""
         return list(zip(self.sound.split(AND), self.broken.split(AND), strict=True))
 
     def filled(self, values: Mapping[str, object]) -> "Bug":
-        """The same with sizes and names put in."""
+        """The same bug with sizes and names filled in."""
         texts = {key: _fill(getattr(self, key), values) for key in ("sound", "broken", "where")}
         return replace(self, **texts)
 
@@ -62,9 +62,9 @@ class Piece:
     """A part of a program, and the bugs that it may have.
 
     Attributes:
-        text: with ``$name`` for what varies.
-        bugs: of this part; of a family one at most is used.
-        imports: lines that it needs above.
+        text: with ``$name`` for names and sizes that vary.
+        bugs: of this part; at most one of each family is used.
+        imports: the import lines that it needs.
     """
 
     text: str
@@ -78,12 +78,12 @@ class Hunt:
 
     Attributes:
         name: unique among the hunts.
-        pieces: of the sound program, from top to bottom.
-        count: how many bugs it has; they are of different families.
-        values: what a seed chooses from: names and sizes; at least ``Model``, the class, and
+        pieces: of the correct program, from top to bottom.
+        count: how many bugs it has, each of another family.
+        values: names and sizes from which a seed chooses; at least ``Model``, the class, and
             ``frames``, the length of a clip.
         size: height and width of a clip, in pixels.
-        make: makes a model of the program's class.
+        make: creates a model of the program's class.
     """
 
     name: str
@@ -99,11 +99,11 @@ class Case:
     """A hunt as one learner gets it.
 
     Attributes:
-        hunt: which one.
+        hunt: the hunt.
         seed: the learner's number.
-        values: what was chosen.
-        sound: the program as it should be.
-        bugs: what is wrong, from top to bottom.
+        values: the chosen names and sizes.
+        sound: the correct program.
+        bugs: from top to bottom.
     """
 
     hunt: Hunt

@@ -1,4 +1,4 @@
-"""What a program does, asked by behaviour alone: each probe gives complaints, none if all is well.
+"""Probes: test a program by its behaviour alone, and return complaints, or none if all is well.
 
 A complaint says what happens, never where in the program.
 """
@@ -14,13 +14,13 @@ from torch.nn import functional as F
 from ... import guards
 
 CLASSES = 4
-GUARDS = {"modes": "mode"}  # a guard's family, where it has another name
-# The families that only a model which answers can be asked about.
+GUARDS = {"modes": "mode"}  # the family of a guard, if its name is another one
+# These families can be checked only if the model returns an answer.
 OF_THE_MODEL = ("answer", "axes", "time", "learning", "batch", "copies")
 
 
 class Complaint(NamedTuple):
-    """What a program does wrong; ``where`` tells two of a kind apart, and is not shown."""
+    """What a program does wrong; ``where`` is not shown, but two places are two complaints."""
 
     said: str
     where: str = ""
@@ -30,7 +30,7 @@ Complaints = dict[str, list[Complaint]]
 
 
 class Clip(NamedTuple):
-    """What a program's ``split`` gets."""
+    """One clip, as a program's ``split`` gets it."""
 
     path: str
     label: str
@@ -38,12 +38,12 @@ class Clip(NamedTuple):
 
 
 def model(made: nn.Module, shape: tuple[int, ...], weights: int) -> Complaints:
-    """What the package's guards say of a model, and whether all its parts are still there.
+    """Check a model with the package's guards, and whether it still has all its weights.
 
     Args:
-        made: the program's.
+        made: the program's model.
         shape: of a clip, ``[T, C, H, W]``.
-        weights: how many the sound program's model has.
+        weights: the number of weights in the correct program.
     """
     video = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
     found: Complaints = {family: [] for family in (*OF_THE_MODEL, "mode", "parts")}
@@ -51,12 +51,12 @@ def model(made: nn.Module, shape: tuple[int, ...], weights: int) -> Complaints:
     for finding in guards.check(made, video, targets).findings:
         family = GUARDS.get(finding.guard, finding.guard)
         if family == "learning" and _recurrent(made, finding.where):
-            family = "time"  # a memory that is never used
+            family = "time"  # a recurrent layer whose memory is never used
         found[family].append(Complaint(finding.message, finding.where))
     if sum(parameter.numel() for parameter in made.parameters()) < weights:
         found["parts"] = _said(
-            "the model has fewer weights than it should have: something was taken out, where it "
-            "should have been made to work."
+            "the model has fewer weights than it should have: a part was removed that should have "
+            "been fixed."
         )
     return found
 
@@ -71,7 +71,7 @@ def _recurrent(made: nn.Module, where: str) -> bool:
 
 
 def learns(made: nn.Module, train: Callable | None, shape: tuple[int, ...]) -> Complaints:
-    """A short training on clips that brightness tells apart; the loss must fall."""
+    """Train briefly on clips whose class is their brightness; the loss must fall."""
     torch.manual_seed(0)
     labels = torch.arange(2 * CLASSES) % CLASSES
     level = 2 * labels.view(-1, 1, 1, 1, 1) - CLASSES
@@ -102,7 +102,7 @@ def _loss(made: nn.Module, batches: list) -> float:
 
 
 def frames(pick: Callable) -> Complaints:
-    """``pick(num_frames, length)`` must be in order, even, and lose no end."""
+    """Check that ``pick(num_frames, length)`` is in order, even, and reaches both ends."""
     for num_frames, length in ((15, 8), (30, 8), (16, 16), (5, 8), (15, 16), (9, 16)):
         said = f"{length} of {num_frames} frames are asked for, and "
         try:
@@ -112,7 +112,7 @@ def frames(pick: Callable) -> Complaints:
         if len(kept) != length:
             return {"frames": _said(f"{said}{len(kept)} come back.")}
         if not all(0 <= index < num_frames for index in kept):
-            return {"frames": _said(f"{said}among them is one that the video has not.")}
+            return {"frames": _said(f"{said}one of them is not in the video.")}
         if kept != sorted(kept):
             return {"frames": _said(f"{said}they come out of order.")}
         widest = max((b - a for a, b in pairwise(kept)), default=0)
@@ -129,7 +129,7 @@ def frames(pick: Callable) -> Complaints:
 
 
 def people(split: Callable) -> Complaints:
-    """``split(clips)`` must put every person on one side, and every clip somewhere."""
+    """Check that ``split(clips)`` puts every person on one side, and uses every clip once."""
     clips = [
         Clip(f"{person:02}-{label}-{take}.mp4", label, f"{person:02}")
         for label in ("left", "right", "stop")
@@ -142,7 +142,7 @@ def people(split: Callable) -> Complaints:
             train, test = (list(part) for part in split(list(given)))
             (trained, tested) = ({clip.person for clip in part} for part in (train, test))
         except Exception as error:
-            return {"people": _said(f"`split` cannot be used: {type(error).__name__}: {error}.")}
+            return {"people": _said(f"`split` raises {type(error).__name__}: {error}.")}
         if not train or not test:
             empty = "training" if not train else "test"
             return {"people": _said(f"the {empty} set has no clip.")}
@@ -151,7 +151,7 @@ def people(split: Callable) -> Complaints:
         if len(train) + len(test) != len(given) or {*train, *test} != set(given):
             return {"people": _said("not every clip is in exactly one of the two sets.")}
         if len({clip.label for clip in test}) < 3 or len({clip.label for clip in train}) < 3:
-            return {"people": _said("one of the two sets never sees a label that the other has.")}
+            return {"people": _said("one of the two sets has no clip of a label of the other.")}
         if len(tested) > len(trained):
             return {"people": _said("most people are held out, and few are left to learn from.")}
     return {"people": []}
@@ -162,12 +162,12 @@ def _shared(count: int) -> str:
 
 
 class _Spy(nn.Module):
-    """Notes the mode in every call; its answer is the brightness of a clip, as a class."""
+    """Records the mode in every call; its answer is the brightness of a clip, as a class."""
 
     def __init__(self) -> None:
         super().__init__()
         self.shift = nn.Parameter(torch.zeros(CLASSES))
-        self.calls: list[tuple[bool, bool]] = []  # a clip of the training set?, in training mode?
+        self.calls: list[tuple[bool, bool]] = []  # whether a training clip, whether in train mode
 
     def forward(self, video: Tensor) -> Tensor:
         level = video.flatten(1).amax(1)
@@ -176,7 +176,7 @@ class _Spy(nn.Module):
 
 
 def modes(space: Mapping[str, object]) -> Complaints:
-    """``train`` trains in training mode, ``evaluate`` evaluates in the other and counts right."""
+    """Check the modes in which ``train`` and ``evaluate`` run, and the result of ``evaluate``."""
     train, evaluate = space.get("train"), space.get("evaluate")
     seen, unseen = _levels(0, (0, 1, 2, 3)), _levels(CLASSES, (0, 1, 2, 3, 2))
     spy, complaints, counts = _Spy(), [], []
@@ -197,7 +197,7 @@ def modes(space: Mapping[str, object]) -> Complaints:
         spy = _Spy().train()
         told = evaluate(spy, unseen)
         if not spy.calls:
-            counts.append("evaluation never asks the model.")
+            counts.append("evaluation never calls the model.")
         if any(training for _, training in spy.calls):
             complaints.append("the model is evaluated in training mode.")
         if not isinstance(told, int | float) or abs(told - 0.8) > 1e-6:

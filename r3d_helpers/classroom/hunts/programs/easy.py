@@ -3,12 +3,12 @@
 from ..parts import Bug, Hunt, Piece
 from .pieces import PICK_ENDS, PICK_MIDDLES, SPLIT_EVERY_FOURTH
 
-MODULES = ("from torch import nn",)
-IN_COMPANY = (
+LEARNING_QUESTION = ("from torch import nn",)
+BATCH_QUESTION = (
     "Give the model, in evaluation mode, one clip alone, and the same clip with another one. Is "
     "the answer the same?"
 )
-WHAT_THE_LAYER_GETS = (
+AXES_QUESTION = (
     "Give the model a video whose frames are all 0, then all 1, then all 2, and so on. Print what "
     "the first layer gets that works along time. Are the frames still in order?"
 )
@@ -39,7 +39,7 @@ class $Model(nn.Module):  # which sign does a hand show?
                     "axes",
                     "video.permute(0, 2, 1, 3, 4)",
                     "video.reshape(B, C, T, H, W)",
-                    WHAT_THE_LAYER_GETS,
+                    AXES_QUESTION,
                     "`forward`, before the first layer",
                     "`reshape` cuts the row of numbers again; only `permute` moves an axis.",
                 ),
@@ -47,13 +47,12 @@ class $Model(nn.Module):  # which sign does a hand show?
                     "batch",
                     "nn.BatchNorm3d($width)",
                     "nn.BatchNorm3d($width, track_running_stats=False)",
-                    IN_COMPANY,
+                    BATCH_QUESTION,
                     "`__init__`: which layer uses the other clips of a batch, and until when?",
-                    "In evaluation, too, the statistics came from the clips that happen to be "
-                    "there.",
+                    "In evaluation, too, the statistics came from the other clips of the batch.",
                 ),
             ),
-            MODULES,
+            LEARNING_QUESTION,
         ),
     ),
     1,
@@ -70,7 +69,7 @@ GAIT = Hunt(
         SPLIT_EVERY_FOURTH,
         Piece(
             """\
-class $Model(nn.Module):  # how does somebody walk?
+class $Model(nn.Module):  # how does this person walk?
     def __init__(self, classes):
         super().__init__()
         self.cnn = nn.Sequential(
@@ -94,9 +93,9 @@ class $Model(nn.Module):  # how does somebody walk?
                     "batch",
                     "nn.$Rnn($width, $width, batch_first=True)",
                     "nn.$Rnn($width, $width)",
-                    IN_COMPANY,
+                    BATCH_QUESTION,
                     "`__init__`: in which order does a recurrent layer expect its axes?",
-                    "Without `batch_first` the layer walks along the clips of the batch.",
+                    "Without `batch_first` the layer works along the clips of the batch.",
                 ),
                 Bug(
                     "time",
@@ -104,7 +103,7 @@ class $Model(nn.Module):  # how does somebody walk?
                     "maps.mean((2, 3)).view(B, T, -1).mean(1, keepdim=True)",
                     "How many steps does the recurrent layer get? Print the shape of its input.",
                     "`forward`, where `steps` is made",
-                    "Time was averaged away before the layer that is there for time.",
+                    "Time was averaged away before the layer that should use it.",
                 ),
                 Bug(
                     "time",
@@ -115,7 +114,7 @@ class $Model(nn.Module):  # how does somebody walk?
                     "Time was averaged with space, and `unsqueeze` does not bring it back.",
                 ),
             ),
-            MODULES,
+            LEARNING_QUESTION,
         ),
     ),
     2,
@@ -153,7 +152,7 @@ class $Model(nn.Module):  # does the door open or close?
                     "axes",
                     "steps.transpose(1, 2)",
                     "steps.reshape(B, -1, T)",
-                    WHAT_THE_LAYER_GETS,
+                    AXES_QUESTION,
                     "`forward`, where `moves` is made",
                     "`reshape` gave the right shape and mixed features with moments.",
                 ),
@@ -166,7 +165,7 @@ class $Model(nn.Module):  # does the door open or close?
                     "What the layer along time computes was never used.",
                 ),
             ),
-            MODULES,
+            LEARNING_QUESTION,
         ),
     ),
     2,

@@ -1,7 +1,7 @@
 """The hunt before the lessons, and the one after: the same families, other programs."""
 
 from ..parts import Bug, Hunt, Piece
-from .easy import IN_COMPANY, MODULES, WHAT_THE_LAYER_GETS
+from .easy import AXES_QUESTION, BATCH_QUESTION, LEARNING_QUESTION
 from .middle import NO_GRADIENT
 from .pieces import PICK_ENDS, PICK_SHORT, SPLIT_EVERY_FOURTH, SPLIT_SHUFFLED
 
@@ -35,7 +35,7 @@ class $Model(nn.Module):  # which stroke does the swimmer swim?
                     "axes",
                     "x.view(B, T, -1).transpose(1, 2)",
                     "x.view(B, -1, T)",
-                    WHAT_THE_LAYER_GETS,
+                    AXES_QUESTION,
                     "`forward`, before `move` is called",
                     "`view` gave the right shape and mixed features with moments.",
                 ),
@@ -51,12 +51,12 @@ class $Model(nn.Module):  # which stroke does the swimmer swim?
                     "batch",
                     "nn.GRU($width, $width, batch_first=True)",
                     "nn.GRU($width, $width)",
-                    IN_COMPANY,
+                    BATCH_QUESTION,
                     "`__init__`: in which order does a GRU expect its axes?",
-                    "Without `batch_first` the GRU walked along the clips of the batch.",
+                    "Without `batch_first` the GRU worked along the clips of the batch.",
                 ),
             ),
-            MODULES,
+            LEARNING_QUESTION,
         ),
     ),
     5,
@@ -92,7 +92,7 @@ class $Model(nn.Module):  # which dance is it?
                     "axes",
                     "video.permute(0, 2, 1, 3, 4)",
                     "video.reshape(B, C, T, H, W)",
-                    WHAT_THE_LAYER_GETS,
+                    AXES_QUESTION,
                     "`forward`, before the first layer",
                     "`reshape` cut the row of numbers again, instead of moving an axis.",
                 ),
@@ -108,12 +108,12 @@ class $Model(nn.Module):  # which dance is it?
                     "batch",
                     "nn.MultiheadAttention($width, 2, batch_first=True)",
                     "nn.MultiheadAttention($width, 2)",
-                    IN_COMPANY,
+                    BATCH_QUESTION,
                     "`__init__`: in which order does attention expect its axes?",
                     "Without `batch_first` the moments of a clip looked at other clips.",
                 ),
             ),
-            MODULES,
+            LEARNING_QUESTION,
         ),
         PICK_SHORT,
     ),

@@ -1,7 +1,7 @@
 """Hunts of difficulty 3: four and five bugs."""
 
 from ..parts import Bug, Hunt, Piece
-from .easy import IN_COMPANY, MODULES, WHAT_THE_LAYER_GETS
+from .easy import AXES_QUESTION, BATCH_QUESTION, LEARNING_QUESTION
 from .middle import NO_GRADIENT
 from .pieces import EVALUATE, PICK_ENDS, SPLIT_SHUFFLED, TRAIN
 
@@ -41,7 +41,7 @@ class $Model(nn.Module):  # what will this car do next?
                     "batch",
                     "self.score(steps).softmax(1)",
                     "self.score(steps).softmax(0)",
-                    IN_COMPANY,
+                    BATCH_QUESTION,
                     "`forward`, its last line: what adds up to one?",
                     "The weights of a moment added up to one over the clips, not over time.",
                 ),
@@ -49,12 +49,12 @@ class $Model(nn.Module):  # what will this car do next?
                     "axes",
                     "self.over_time(x.transpose(1, 2)).relu()",
                     "self.over_time(x.reshape(B, -1, T)).relu()",
-                    WHAT_THE_LAYER_GETS,
+                    AXES_QUESTION,
                     "`forward`, where the layer along time is called",
                     "`reshape` mixed features with moments; `transpose` moves the axis.",
                 ),
             ),
-            MODULES,
+            LEARNING_QUESTION,
         ),
         TRAIN,
     ),
@@ -112,10 +112,10 @@ class $Model(nn.Module):  # what does the mouse do? first along space, then alon
                     "+ x.mean((2, 3, 4)))",
                     NO_GRADIENT,
                     "`forward`: which layer of `__init__` is not called?",
-                    "`skip` was made and never called.",
+                    "`skip` was created and never called.",
                 ),
             ),
-            MODULES,
+            LEARNING_QUESTION,
         ),
         EVALUATE,
     ),

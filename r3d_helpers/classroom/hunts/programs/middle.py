@@ -1,7 +1,7 @@
 """Hunts of difficulty 2: three bugs."""
 
 from ..parts import Bug, Hunt, Piece
-from .easy import IN_COMPANY, MODULES, WHAT_THE_LAYER_GETS
+from .easy import AXES_QUESTION, BATCH_QUESTION, LEARNING_QUESTION
 from .pieces import PICK_MIDDLES, PICK_SHORT, SPLIT_BY_NAME, TRAIN
 
 COPY_IT = (
@@ -19,7 +19,7 @@ LIPS = Hunt(
         PICK_SHORT,
         Piece(
             """\
-class Gate(nn.Module):  # turns channels down that do not help
+class Gate(nn.Module):  # turns down channels that do not help
     def __init__(self, width):
         super().__init__()
         self.down = nn.Linear(width, width // 2)
@@ -81,12 +81,12 @@ class $Model(nn.Module):  # which vowel do these lips form?
                     "batch",
                     "scores.sigmoid()[",
                     "scores.softmax(0)[",
-                    IN_COMPANY,
+                    BATCH_QUESTION,
                     "`Gate`, its last line: which axis does the function look along?",
                     "The gates of a clip depended on the other clips of the batch.",
                 ),
             ),
-            MODULES,
+            LEARNING_QUESTION,
         ),
     ),
     3,
@@ -117,8 +117,8 @@ class $Model(nn.Module):  # stirring, cutting, pouring: a transformer over tubes
                     "axes",
                     "x.flatten(2).transpose(1, 2)",
                     "x.reshape(len(x), -1, $width)",
-                    "A token should be all that is known about one tube. Give `x` the number of "
-                    "its channel everywhere, and print one token.",
+                    "A token should hold all channels of one tube. Set every value of `x` to the "
+                    "number of its channel, and print one token.",
                     "`forward`, where `tokens` is made",
                     "`reshape` cut maps into pieces: a token was a stretch of one channel.",
                 ),
@@ -126,7 +126,7 @@ class $Model(nn.Module):  # stirring, cutting, pouring: a transformer over tubes
                     "batch",
                     "nn.TransformerEncoderLayer($width, 4, 32, batch_first=True)",
                     "nn.TransformerEncoderLayer($width, 4, 32)",
-                    IN_COMPANY,
+                    BATCH_QUESTION,
                     "`__init__`: which axis does attention look along by default?",
                     "Without `batch_first` every token looked at the same token of other clips.",
                 ),
@@ -135,11 +135,11 @@ class $Model(nn.Module):  # stirring, cutting, pouring: a transformer over tubes
                     "nn.Parameter(torch.zeros(1, $tokens, $width))",
                     "torch.zeros(1, $tokens, $width, requires_grad=True)",
                     "Count what `model.parameters()` has. Is everything there that should learn?",
-                    "`__init__`: what does a module keep of what is written into it?",
-                    "A tensor with a gradient is not registered: no optimizer ever moved it.",
+                    "`__init__`: which attributes does a module register?",
+                    "A plain tensor is not registered: no optimizer ever moved it.",
                 ),
             ),
-            MODULES,
+            LEARNING_QUESTION,
         ),
         TRAIN,
     ),
@@ -166,7 +166,7 @@ def stream(width):
     return nn.Sequential(first, nn.ReLU(), second, nn.ReLU())
 
 
-class $Model(nn.Module):  # did somebody fall? one stream looks, one sees motion
+class $Model(nn.Module):  # did a person fall? one stream sees pictures, one sees motion
     def __init__(self, classes):
         super().__init__()
         self.$looks, self.$moves = stream($width), stream($width)
@@ -183,7 +183,7 @@ class $Model(nn.Module):  # did somebody fall? one stream looks, one sees motion
                     "axes",
                     "video.transpose(1, 2)",
                     "video.reshape(len(video), 3, -1, *video.shape[3:])",
-                    WHAT_THE_LAYER_GETS,
+                    AXES_QUESTION,
                     "`forward`, its first line",
                     "The shape was right and the numbers were not: `reshape` moves no axis.",
                 ),
@@ -199,12 +199,12 @@ class $Model(nn.Module):  # did somebody fall? one stream looks, one sees motion
                     "batch",
                     "self.head(torch.cat([looks, moves], dim=1))",
                     "self.head(F.normalize(torch.cat([looks, moves], dim=1), dim=0))",
-                    IN_COMPANY,
+                    BATCH_QUESTION,
                     "`forward`, its last line: over which axis is the length taken?",
                     "The length was taken over the clips of the batch.",
                 ),
             ),
-            ("import torch", *MODULES, "from torch.nn import functional as F"),
+            ("import torch", *LEARNING_QUESTION, "from torch.nn import functional as F"),
         ),
     ),
     3,

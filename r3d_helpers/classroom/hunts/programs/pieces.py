@@ -145,7 +145,7 @@ def split(clips):
             "(test if int(take) % 3 == 0 else train)",
             BOTH_SIDES,
             "`split`: which of the three parts of a name decides?",
-            "The take decided where a clip belongs, and everybody has all takes.",
+            "The take decided the side of a clip, and every person has all takes.",
         ),
     ),
 )
@@ -184,7 +184,7 @@ def train(model, batches, test_batches, epochs):
             "def evaluate(model, batches):\n    with torch.no_grad():\n",
             WHICH_MODE,
             "`evaluate`: does `no_grad` change the mode?",
-            "The model was evaluated in training mode: dropout drew, batch norms used the batch.",
+            "The model was evaluated in training mode: dropout was on, batch norms used the batch.",
         ),
     ),
     ("import torch", "from torch.nn import functional as F"),
@@ -207,7 +207,7 @@ def evaluate(model, batches):
             "def evaluate(model, batches):\n    right = total = 0",
             "Ask `evaluate` twice about the same model and the same clips. Are the numbers equal?",
             "`evaluate`: in which mode is the model?",
-            "The model was evaluated in whatever mode it came, and it comes from training.",
+            "`evaluate` did not set the mode, and after training the model is in training mode.",
         ),
     ),
 )

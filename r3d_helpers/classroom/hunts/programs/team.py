@@ -1,11 +1,11 @@
-"""The team's first program, as it must have been: all three bugs of lessons 01 to 03 at once."""
+"""The team's first program, reconstructed: it has all three bugs of lessons 01 to 03."""
 
 from torch import nn
 from torchvision.models.video.resnet import BasicBlock, BasicStem, Conv3DSimple, VideoResNet
 
 from ..parts import AND, Bug, Hunt, Piece
 from ..probes import CLASSES
-from .easy import IN_COMPANY, MODULES
+from .easy import BATCH_QUESTION, LEARNING_QUESTION
 
 
 class Thin(VideoResNet):
@@ -67,9 +67,9 @@ class $Model(nn.Module):
                     "        x = video.permute(0, 2, 1, 3, 4)\n",
                     "        frames = video.flatten(0, 1)\n"
                     "        x = frames.permute(0, 2, 1, 3, 4)\n",
-                    "Read the message: which tensor has four axes, and who speaks of five?",
+                    "Read the message: which tensor has four axes, and which line needs five?",
                     "`forward`, its first two lines",
-                    "The frames of all videos were one pile, and time was gone: lesson 01.",
+                    "The frames of all videos shared one axis, and time had none: lesson 01.",
                 ),
                 Bug(
                     "batch",
@@ -78,13 +78,13 @@ class $Model(nn.Module):
                     "        self.lstm = nn.LSTM(features, 32, batch_first=True)\n"
                     "        self.head = nn.Linear(32, classes)\n"
                     f"{AND}        x, _ = self.lstm(x)\n        return self.head(x)\n",
-                    IN_COMPANY,
+                    BATCH_QUESTION,
                     "`forward`, its last lines: what are the axes of `x` where the LSTM gets it?",
-                    "The features have no time axis any more, so the LSTM walked along the batch: "
-                    "lesson 03. It can go.",
+                    "The features have no time axis any more, so the LSTM worked along the batch: "
+                    "lesson 03. Remove it.",
                 ),
             ),
-            MODULES,
+            LEARNING_QUESTION,
         ),
     ),
     3,
