@@ -239,7 +239,7 @@ def test_what_stops_is_named_with_its_line():
     cases = {
         case.sound.replace("return self", "retrun self"): "It stops in line 22",
         case.sound.replace("def pick", "def take"): "no longer has a function `pick`",
-        case.sound.replace(case.values["Model"], "Renamed"): "no class",
+        case.sound.replace(case.values["Model"], "Renamed"): "no longer has a class",
         "import os\nos.nothing": "It stops in line 3, `os.nothing`",
         case.sound.replace("super().__init__()", "1 / 0"): "division by zero",
     }
