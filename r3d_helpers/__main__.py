@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m r3d_helpers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    add = commands.add_parser("doctor", help="check this machine and say what to mend")
+    add = commands.add_parser("doctor", help="check this machine and say what to fix")
     add.add_argument("--room", action="store_true", help="for a course: one line, also on Jupyter")
     add.set_defaults(run=lambda args: doctor.room() if args.room else doctor.main())
 

@@ -359,7 +359,7 @@ CASES = {
             (
                 lambda confusion: confusion.trace() / confusion.sum(),
                 "is the accuracy",
-                "All clips in one pot: a large class counts more. Where is the mean over classes?",
+                "All clips together: a large class counts more. Where is the mean over classes?",
             ),
             (
                 lambda confusion: (confusion.diag() / confusion.sum(0)).mean(),
@@ -449,14 +449,14 @@ CASES = {
             ),
             (
                 lambda n, size: [*range(n)] + [n - 1] * (size - n),
-                "the film stands still there",
+                "the film stops there",
                 "The last frame fills up what is missing. What does a very short clip look like "
                 "then?",
             ),
             (
                 lambda n, size: [i % n for i in range(size)],
                 "goes back in time",
-                "Starts again from the beginning, with `%`. What does somebody see who watches it?",
+                "Starts again from the beginning, with `%`. What does a viewer see?",
             ),
             (
                 lambda n, size: [*range(n)],
@@ -627,7 +627,7 @@ CASES = {
             (
                 lambda layer: hooked(layer, lambda *_: None),
                 "got no gradient",
-                "Attached, and nobody calls it. Who should?",
+                "Attached, and never called. Where should it be called?",
             ),
             (
                 lambda layer: hooked(layer, thrown_away),
@@ -636,13 +636,13 @@ CASES = {
             ),
             (
                 lambda layer: gated(layer, Frozen),
-                "detached on the way",
+                "its result is detached",
                 "The gate is detached, or made under `no_grad`.",
             ),
             (
                 lambda layer: gated(layer, Silenced),
                 "changes nothing",
-                "The gate is computed and has no say, as in `x + 0 * gate`. What happens when "
+                "The gate is computed and has no effect, as in `x + 0 * gate`. What happens when "
                 "you set it to zero?",
             ),
             (
@@ -653,22 +653,22 @@ CASES = {
             (
                 lambda layer: gated(layer, lambda _: SqueezeExcitation3d(256)),
                 "another width",
-                "A width written down. Who knows the width of a block?",
+                "A fixed number for the width. What knows the width of a block?",
             ),
             (
                 lambda layer: nn.Sequential(*layer, SqueezeExcitation3d(128)),
                 "Each block needs one",
-                "One gate behind the whole layer.",
+                "One gate after the whole layer.",
             ),
             (
                 shared,
                 "Each block needs one",
-                "One gate behind both blocks. Should they share their weights?",
+                "One gate after both blocks. Should they share their weights?",
             ),
             (
                 in_front,
-                "stand in front of the block",
-                "The gate stands in front of its block. Whose features should it scale?",
+                "come before the block",
+                "The gate comes before its block. Whose features should it scale?",
             ),
             (
                 residual,
@@ -723,12 +723,12 @@ CASES = {
             ),
             (
                 unet(unet_instead),
-                "not just that of a factor",
+                "multiply only the skip",
                 "Passed the gate on instead of the skip times the gate.",
             ),
             (
                 unet(unet_other_order),
-                "down to the order in `cat`",
+                "also the order in `cat`",
                 "Changed the order in `cat`. Which channels does `head` expect first?",
             ),
             (
@@ -741,7 +741,7 @@ CASES = {
             (nn.Conv2d(3, 1, 1), "it should still have down"),
             (
                 "skip * gate",
-                "pass the mended model",
+                "pass the fixed model",
                 "Passed something other than the model. The check wants `Mended()`.",
             ),
         ],
@@ -766,12 +766,12 @@ CASES = {
             ),
             (
                 lambda net, x: pooled(net, x)[:, None].expand(-1, 2, -1),
-                "written down twice",
+                "over time, twice",
                 "Averaged over everything, then repeated it. What is new in the second step?",
             ),
             (
                 lambda net, x: trunk(net, x).mean((3, 4)).reshape(3, 2, 512),
-                "cut [B, 512, T'] anew",
+                "cut [B, 512, T'] again",
                 "`reshape` or `view` in place of a transpose. Where have you met that?",
             ),
             (
@@ -825,7 +825,7 @@ CASES = {
             (
                 lambda net, x: trunk(net, x).mean((3, 4)).mT[:, :2],
                 "got [1, 2, 512]",
-                "The number of steps written down. What about a longer video?",
+                "A fixed number of steps. What about a longer video?",
             ),
             (lambda net, x: None, "`return` missing", NO_RETURN),
         ],
@@ -843,7 +843,7 @@ CASES = {
         [
             (
                 VOICE(),
-                "in company get different answers",
+                "with others get different answers",
                 "The program as it was. Which axis does `mean(2)` remove?",
             ),
             (
@@ -853,7 +853,7 @@ CASES = {
             ),
             (
                 voice_with(lambda x: x.mean(2)[None], lambda o: o[0]),
-                "in company",
+                "with others",
                 "`unsqueeze(0)`: all recordings in one sequence.",
             ),
             (
@@ -873,7 +873,7 @@ CASES = {
             ),
             (
                 voice_with(lambda x: x.permute(2, 0, 1), lambda o: o[-1]),
-                "in company",
+                "with others",
                 "Time in front, for a GRU with `batch_first=True`.",
             ),
             (
@@ -884,13 +884,13 @@ CASES = {
             ),
             (
                 voice_with(lambda x: x.mean(2)[:, None].expand(-1, 7, -1), last),
-                "again and again",
+                "at every step",
                 "Averaged, then repeated. What is new in the second step?",
             ),
             (
                 voice(lambda self, x: nn.Linear(32, 6)(self.features(x).mean(2)) * 0),
                 "it is not used any more",
-                "Left the GRU out. A fair repair; which one does the task want?",
+                "Left the GRU out. A good fix; which one does the task want?",
             ),
             (
                 voice_with(lambda x: x, last),
@@ -906,7 +906,7 @@ CASES = {
         ["d", " D) "],
         ...,
         [
-            ("a", "A crash"),
+            ("a", "easy to find"),
             ("b", "B*T rows"),
             ("c", "one row of logits"),
             ("e", "the right one"),
@@ -921,9 +921,9 @@ CASES = {
         [
             ("a", "nothing raises"),
             ("b", "loss falls"),
-            ("c", "count reassures"),
+            ("c", "does not prove"),
             ("e", "state dict"),
-            ("f", "in silence"),
+            ("f", "says nothing"),
             ("", "one letter"),
         ],
     ),
@@ -933,7 +933,7 @@ CASES = {
         [
             ("a", "since torch 1.11"),
             ("b", "no such warning"),
-            ("c", "asks no more"),
+            ("c", "raises nothing"),
             ("d", "dropout and batch norm"),
             ("e", "the loss falls"),
             (None, "one letter"),
@@ -980,8 +980,8 @@ CASES = {
         [
             (
                 lambda *a: comes_back(*a, load=False),
-                "says False for a model that comes back whole",
-                "Built a second network and gave it no weights, or forgot `eval()`: dropout draws.",
+                "says False for a model that comes back complete",
+                "Built a second network and gave it no weights, or forgot `eval()`: dropout is on.",
             ),
             (
                 lambda make, model, x: copy.deepcopy(model).eval()(x).allclose(model.eval()(x)),
@@ -990,7 +990,7 @@ CASES = {
             ),
             (
                 lambda *a: comes_back(*a, strict=False),
-                "some have no place",
+                "some belong to no layer",
                 "`strict=False`, and the answers happen to agree.",
             ),
             (
@@ -1006,7 +1006,7 @@ CASES = {
             (
                 lambda make, model, x: bool(model.train()(x).sum() > 0),
                 "other weights or statistics",
-                "Asked in training mode: batch norm counts along.",
+                "Called in training mode: batch norm updates its statistics.",
             ),
             (lambda make, model, x: make().eval()(x), "expected True or False", "A tensor."),
             (lambda make, model, x: None, "is a `return` missing?", NO_RETURN),
@@ -1034,8 +1034,8 @@ CASES = {
             ),
             (
                 lambda words, n: torch.linspace(0, words - 1, n).long().tolist(),
-                "far more than",
-                "`linspace`, rounded down. When does the last word have its turn?",
+                "much more than",
+                "`linspace`, rounded down. When is the last word taken?",
             ),
             (lambda words, n: sampler.uniform(words, n)[::-1], "out of order"),
             (
@@ -1061,7 +1061,7 @@ CASES = {
             ),
             (
                 lambda words, n: [min(i, words - 1) for i in range(n)],
-                "far more than",
+                "much more than",
                 "Filled up with the last word. How often is it taken?",
             ),
             (lambda words, n: [i // (n // words) for i in range(n)], "ZeroDivisionError"),
@@ -1073,9 +1073,9 @@ CASES = {
         [
             ("a", "one and the same network"),
             ("b", "both times"),
-            ("c", "bad as it is"),
+            ("c", "though it is bad"),
             ("e", "nothing wrong"),
-            ("f", "two modes apart"),
+            ("f", "between the modes"),
             (4, "one letter"),
         ],
     ),
@@ -1111,7 +1111,7 @@ CASES = {
             ("b", "what learns"),
             ("d", "nothing raises"),
             ("e", "in the table"),
-            ("f", "all the same"),
+            ("f", "the same time"),
             ("g", "one letter"),
         ],
     ),
@@ -1170,7 +1170,7 @@ CASES = {
         [
             ("a", "mirror"),
             ("b", "bad light"),
-            ("c", "nearer"),
+            ("c", "closer"),
             ("d", "slower"),
             ("f", "loses a frame"),
         ],
@@ -1186,8 +1186,8 @@ CASES = {
             ),
             (
                 lambda val, test: test.amax(0).mean(),
-                "their own judge",
-                "Chose by the test scores. Who is left to judge?",
+                "were used to choose",
+                "Chose by the test scores. Which people are left for an honest score?",
             ),
             (
                 lambda val, test: test.mean(1).max(),
@@ -1197,11 +1197,11 @@ CASES = {
             (
                 lambda val, test: test[val.mean(1).argmax()].mean(),
                 "for all splits",
-                "One winner for all splits. Whose scores had a say in that choice?",
+                "One winner for all splits. Whose scores were used for that choice?",
             ),
             (
                 lambda val, test: test.mean(),
-                "nothing was chosen",
+                "without a choice",
                 "The mean over everything. Where is a setting chosen?",
             ),
             (
@@ -1212,7 +1212,7 @@ CASES = {
             (
                 lambda val, test: val.gather(0, test.argmax(0)[None]).mean(),
                 "swapped",
-                "Exchanged the two. Who chooses, and who judges?",
+                "Exchanged the two. Which people choose, and which give the score?",
             ),
             (
                 lambda val, test: test.gather(0, val.argmax(0)[None]),
@@ -1226,8 +1226,8 @@ CASES = {
         ["c"],
         ...,
         [
-            ("a", "comes on top"),
-            ("b", "every second search"),
+            ("a", "a second effect"),
+            ("b", "half of all searches"),
             ("d", "does not change"),
             ("e", "five hundred"),
             ("f", "too high"),
@@ -1245,7 +1245,7 @@ CASES = {
             (
                 lambda *a: over_people(*a, replace=False),
                 "every draw has the same score",
-                "Drew without putting back. Who is missing in a draw?",
+                "Drew without replacement. Who is missing in a draw?",
             ),
             (
                 lambda *a: over_people(*a, people=5),
@@ -1279,7 +1279,7 @@ CASES = {
         [
             ("a", "were like the others"),
             ("b", "drawn at random"),
-            ("d", "which clips"),
+            ("d", "choice of clips"),
             ("e", "rise or fall"),
             ("f", "what is cut"),
         ],
@@ -1307,12 +1307,12 @@ CASES = {
             (lambda f, g: weigh(f, g) * 40, "sum over places", "Summed the gradient."),
             (
                 lambda f, g: f.sum(0).relu(),
-                "Where does the answer come in",
+                "no influence",
                 "Never used the gradient.",
             ),
             (lambda f, g: (g.mean((1, 2, 3), keepdim=True) * f).sum(0).abs(), "absolute value"),
             (lambda f, g: weigh(g, f), "other numbers"),
-            (lambda f, g: weigh(f.mul_(2), g), "leave them alone"),
+            (lambda f, g: weigh(f.mul_(2), g), "leave them as they were"),
             (lambda f, g: f * g.mean((1, 2, 3), keepdim=True), "expected [T, H, W]", "No sum."),
         ],
     ),
@@ -1324,7 +1324,7 @@ CASES = {
             ("c", "dark is zero"),
             ("d", "not what is there"),
             ("e", "pass the test"),
-            ("f", "what it goes by"),
+            ("f", "is based on"),
         ],
     ),
     "gather": (
@@ -1356,7 +1356,7 @@ CASES = {
                 "a mean already",
                 "Divided by the clips of each. Has `loss` not done that?",
             ),
-            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 2 * n / of), "off by 100%"),
+            (lambda m, c, b: gather(m, c, b, lambda n, of, k: 2 * n / of), "wrong by 100%"),
             (
                 lambda m, c, b: gather(m, c, b, lambda n, of, k: 1, forget=True),
                 "only the last",
@@ -1364,7 +1364,7 @@ CASES = {
             ),
             (
                 lambda m, c, b: gather(m, c, b, forget=True),
-                "there alone, weighed",
+                "with its weight",
                 "`zero_grad` in the loop; the weights are right.",
             ),
             (lambda m, c, b: m, "no gradient is left", "No `backward`, or `zero_grad` at the end."),
@@ -1499,7 +1499,7 @@ def test_an_answer_that_nobody_has_thought_of_raises_nothing(capsys):
     class Odd(SqueezeExcitation3d):
         gate = None
 
-    assert "cannot be examined" in verdict(
+    assert "cannot be checked" in verdict(
         capsys, "gate_layer", lambda layer: gated(layer, odd(Odd))
     )
 

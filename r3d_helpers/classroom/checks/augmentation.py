@@ -7,7 +7,7 @@ from .grading import Wrong, check, expect_tensor, grade, run_answer
 
 @check
 def one_draw(answer: object) -> str:
-    """``answer(frames [T, C, H, W] uint8)`` must brighten or darken a clip, all of it alike."""
+    """``answer(frames [T, C, H, W] uint8)`` must make a whole clip brighter or darker."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(256, (5, 3, 4, 6), dtype=torch.uint8, generator=generator)
     still = noise[:1].expand(5, -1, -1, -1)
@@ -46,7 +46,7 @@ def one_draw(answer: object) -> str:
             f"twenty clips are changed by {min(draws):.0f} to {max(draws):.0f} on average, in "
             f"{len(set(draws))} ways. Draw again for every clip, both brighter and darker."
         )
-    return "one draw per clip, another for the next, and no value runs over."
+    return "one draw per clip, another for the next, and no value overflows."
 
 
 @check
@@ -55,7 +55,7 @@ def quiz_label(answer: object) -> str:
     reasons = {
         "a": "a door in a mirror still opens.",
         "b": "an opening door in bad light still opens.",
-        "c": "seen from nearer, it still opens; unless you cut the door away.",
+        "c": "seen from closer, it still opens, unless the door is cut away.",
         "d": "faster or slower, it opens.",
         "e": "played backwards, a door that opens closes; and the label says 'opens'.",
         "f": "a camera that loses a frame still sees it open.",

@@ -33,7 +33,7 @@ def frames_needed(answer: object) -> str:
 
 
 def _missed(num_frames: int, length: int, clip_len: int) -> int | None:
-    """Where the first burst begins that uniform frames do not see."""
+    """The first frame of the first burst that uniform sampling misses; None if there is none."""
     kept = set(sampler.uniform(num_frames, clip_len))
     begins = range(num_frames - length + 1)
     return next((b for b in begins if kept.isdisjoint(range(b, b + length))), None)
@@ -50,7 +50,7 @@ def quiz_clip(answer: object) -> str:
         "c": "the first layers still see several steps and can tell the order; what `layer4` gets "
         "is one step that knows about it.",
         "d": "nothing raises: padding makes a step where there is none.",
-        "e": "then sixteen would be surely better in the table, which cannot tell.",
-        "f": "weights that never learn cost time all the same: zeros are multiplied, too.",
+        "e": "then sixteen frames would be surely better in the table; it says 'cannot tell'.",
+        "f": "weights that never learn take the same time: they are multiplied with zeros.",
     }
     return grade(answer, "c", reasons)

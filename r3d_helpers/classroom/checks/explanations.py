@@ -15,14 +15,14 @@ def weigh(answer: object) -> str:
     found = run_answer(answer, *given)
     found = expect_tensor(found, {"T": 2, "H": 4, "W": 5}, C=6)
     if not (given[0].equal(features) and given[1].equal(gradient)):
-        raise Wrong("the features or the gradient are not what they were; leave them alone.")
+        raise Wrong("the features or the gradient have changed; leave them as they were.")
     weights = gradient.mean((1, 2, 3), keepdim=True)
     right = (weights * features).sum(0)
     if found.allclose(right.relu(), atol=1e-5):
         return "one weight for each channel, summed, and cut at zero."
     others = {
-        "this map is below zero at some places: what speaks against the answer is cut off at the "
-        "end": right,
+        "this map is below zero at some places: what speaks against the answer is set to zero at "
+        "the end": right,
         "the gradient is used place by place. A channel has one weight: the mean over T, H and W": (
             gradient * features
         )
@@ -36,7 +36,9 @@ def weigh(answer: object) -> str:
         ),
         "the map was averaged over the channels; Grad-CAM sums": right.relu() / 6,
         "the weight is a sum over places, not the mean": right.relu() * 40,
-        "the features alone are summed. Where does the answer come in": features.sum(0).relu(),
+        "the features are summed without the gradient, so the answer has no influence": (
+            features.sum(0).relu()
+        ),
     }
     for reason, wrong in others.items():
         if found.allclose(wrong, atol=1e-4):
@@ -51,13 +53,13 @@ def weigh(answer: object) -> str:
 def quiz_map(answer: object) -> str:
     """A map is bright at the mouth and dark at the eyes: what does it support?"""
     reasons = {
-        "a": "the map names places. That it is the smile, and that the eyes do not count, is read "
-        "into it.",
-        "b": "it says where, and only the test by hiding says that it matters.",
-        "c": "dark is zero, and zero is also what speaks against the answer. Hide the eyes, and "
-        "see.",
+        "a": "the map names places. That it is the smile, and that the eyes do not count, is an "
+        "interpretation.",
+        "b": "it says where, and only the test by hiding says whether the place matters.",
+        "c": "dark is zero, and what speaks against the answer is set to zero, too. Hide the eyes "
+        "to find out.",
         "d": "it says where, not what is there. Change the light, and leave the smile.",
         "e": "some of them pass the test by hiding; this one has not been tested yet.",
-        "f": "that the answer is right says nothing about what it goes by.",
+        "f": "a right answer does not show which part of the picture it is based on.",
     }
     return grade(answer, "b", reasons)

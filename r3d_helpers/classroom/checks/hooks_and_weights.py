@@ -34,7 +34,7 @@ def _asks(block: nn.Module) -> Callable:
 
 
 def _asked(model: nn.Module, answer: object, *arguments: object) -> bool:
-    """What an answer says of a model that it must leave as it is."""
+    """Call an answer, which must return a bool and leave the model as it is."""
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     result = run_answer(answer, *arguments)
     if not isinstance(result, bool):
@@ -46,13 +46,13 @@ def _asked(model: nn.Module, answer: object, *arguments: object) -> bool:
 
 @check
 def stands_alone(answer: object) -> str:
-    """``answer(model, x)`` must tell whether a deep copy of ``model`` needs nothing of it."""
+    """``answer(model, x)`` must tell whether a deep copy of ``model`` works without it."""
     torch.manual_seed(0)
     x = torch.randn(3, 4)
     cases = [
-        (None, True, "a model without hooks; its copy is whole"),
+        (None, True, "a model without hooks; its copy is complete"),
         (_remembers, False, "a model whose hook remembers the original's module"),
-        (_asks, True, "a model whose hook asks the module that it is given; a hook may do that"),
+        (_asks, True, "a model whose hook uses the module that it is given, which is fine"),
     ]
     for hook_of, right, what in cases:
         model = _Gated(hook_of)
@@ -78,27 +78,28 @@ class _Saved(nn.Module):
 
 @check
 def comes_back(answer: object) -> str:
-    """``answer(make, model, x)`` must tell whether ``make()`` with the weights of ``model`` is it.
+    """``answer(make, model, x)``: is ``make()`` with the weights of ``model`` the same model?
 
-    A network that the weights do not fit is not it.
+    If the weights do not fit, it is not.
     """
     torch.manual_seed(0)
     x = torch.randn(3, 4)
     cases = [
-        (_Saved, _Saved, True, "a model that comes back whole. (It came from training.)"),
+        (_Saved, _Saved, True, "a model that comes back complete. (It was in training mode.)"),
         (_Saved, lambda: _Saved(2.0), False, "a factor that is not in the state dict"),
         (_Saved, lambda: _Saved(width=5), False, "a network of another width"),
         (
             lambda: _Saved(spare=True),
             _Saved,
             False,
-            "weights that do not fit: some have no place. Answers alone do not tell; load strictly",
+            "weights that do not fit: some belong to no layer. Equal answers do not show it; load "
+            "strictly",
         ),
     ]
     for first, make, right, what in cases:
         model = first()
-        model(torch.randn(64, 4) + 3)  # batch norm has counted
+        model(torch.randn(64, 4) + 3)  # gives batch norm statistics
         result = _asked(model, answer, make, model, x)
         if result is not right:
             raise Wrong(f"it says {result} for {what}.")
-    return "it loads strictly, and asks for answers, not for names."
+    return "it loads strictly, and compares answers, not names."

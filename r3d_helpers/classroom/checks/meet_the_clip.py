@@ -37,7 +37,7 @@ def green(answer: object) -> str:
 def keep_all(answer: object) -> str:
     """``answer(num_frames, clip_len)`` must show every frame of a short clip, in order, and evenly.
 
-    Short means that there are at most ``clip_len`` frames.
+    A short clip has at most ``clip_len`` frames.
     """
     for clip_len in (16, 5):
         for num_frames in range(clip_len, 0, -1):
@@ -70,5 +70,5 @@ def _expect_all(indices: object, num_frames: int, clip_len: int) -> None:
     if counts[often] > 2 * counts[seldom]:
         raise Wrong(
             f"{asked}: nothing is lost, but frame {often} is shown {counts[often]} times and frame "
-            f"{seldom} {counts[seldom]} time(s): the film stands still there. Spread the repeats."
+            f"{seldom} {counts[seldom]} time(s): the film stops there. Spread the repeats."
         )

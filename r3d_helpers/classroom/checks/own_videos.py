@@ -64,10 +64,10 @@ def over_people(answer: object) -> str:
         )
     if not seen >= possible:
         raise Wrong(
-            "with three people, some draws never come up, such as one person twice. Whoever is "
-            "drawn twice counts twice."
+            "with three people, some draws never come up, such as one person twice. A person who "
+            "is drawn twice counts twice."
         )
-    return "whoever is drawn twice counts twice, with every clip."
+    return "a person who is drawn twice counts twice, with every clip."
 
 
 @check
@@ -75,11 +75,11 @@ def quiz_faces(answer: object) -> str:
     """The detector misses many laughing faces, and these clips are left out: what follows?"""
     reasons = {
         "a": "only if the clips that are left out were like the others; these are not.",
-        "b": "the count of clips is not the point; a tenth of them, drawn at random, would do.",
-        "c": "a score is then one of the clips that the detector likes. Say how many were left "
-        "out, of which label and whom, beside the score.",
-        "d": "the mean over classes makes up for classes of different size, but not for which "
-        "clips of a class are left.",
+        "b": "the number of clips is not the problem; a tenth of them, drawn at random, would do.",
+        "c": "the score is then one for clips that the detector finds easy. Report with it how "
+        "many were left out, of which labels and people.",
+        "d": "the mean over classes corrects for classes of different size, but not for the choice "
+        "of clips within a class.",
         "e": "it may rise or fall: the laughing faces that are left may be the easy ones.",
         "f": "a larger margin changes what is cut, not what is found.",
     }

@@ -9,19 +9,19 @@ from .grading import Wrong, check, expect_tensor, grade, run_answer
 
 @check
 def quiz_permute(answer: object) -> str:
-    """Which of six changes to the model runs at T = 3 and scrambles the video unseen?"""
+    """Which of six changes to the model runs at T = 3 and scrambles the video without an error?"""
     reasons = {
         "a": "`permute` with five axes on a four-axis tensor raises at once, whatever the sizes "
-        "are. A crash is the kindest bug.",
-        "b": "with one picture per video the model gives B*T rows of logits, and the loss asks "
-        "why there are only B labels. It is caught, though late.",
-        "c": "one long video gives one row of logits. The library's loss complains; only a "
-        "broadcasting loss of your own would not. But no frame is scrambled in it.",
+        "are. A bug that raises is easy to find.",
+        "b": "with one picture per video the model gives B*T rows of logits, and the loss raises, "
+        "because there are only B labels. The bug is found, though late.",
+        "c": "one long video gives one row of logits. The library's loss raises; only your own "
+        "loss, if it broadcasts, would not. But no frame is scrambled.",
         "d": "`view` gives exactly the shape that is expected, for every T, and puts planes of "
         "different frames together. No shape check can see it.",
         "e": "this is the right one: it moves an axis and takes the planes along.",
-        "f": "without any permute the T = 16 frames stand where 3 colours should, and the first "
-        "convolution complains. Only T = 3 hides it, and then for that size alone.",
+        "f": "without any permute the T = 16 frames are where the 3 colours should be, and the "
+        "first convolution raises. Only T = 3 hides it, and then for that size alone.",
     }
     return grade(answer, "d", reasons)
 
@@ -40,7 +40,7 @@ def from_frames(answer: object) -> str:
 
 
 def _explain_plane(plane: Tensor, video: Tensor, b: int, t: int, c: int) -> None:
-    """Say which plane of ``video`` stands where video ``b``, frame ``t``, channel ``c`` should."""
+    """Say which plane of ``video`` is in the place of video ``b``, frame ``t``, channel ``c``."""
     should = f"result[{b}, {c}, {t}] should be video {b}, frame {t}, channel {c}"
     found = [
         place

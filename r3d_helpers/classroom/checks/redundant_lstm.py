@@ -15,12 +15,12 @@ def quiz_lstm(answer: object) -> str:
         "a": "since torch 1.11 a two-axis input is a legal unbatched sequence [T, F]. Older "
         "versions raised 'input must have 3 dimensions, got 2'.",
         "b": "there is no such warning: the shapes are legal, only the meaning is wrong.",
-        "c": "the output is [B, 256]: just what a classifier wants. The loss sees B rows and B "
-        "labels and asks no more.",
+        "c": "the output is [B, 256]: just what a classifier takes. The loss gets B rows and B "
+        "labels and raises nothing.",
         "d": "`eval()` switches dropout and batch norm; the axes stay as they are.",
         "e": "the loss falls: the LSTM can pass each row on and learn from it.",
-        "f": "nothing ever says so. You have to ask: does my answer for one person change with "
-        "the others in the batch?",
+        "f": "PyTorch never says so. You have to test it: does the answer for one person change "
+        "with the others in the batch?",
     }
     return grade(answer, "f", reasons)
 
@@ -52,10 +52,10 @@ def keep_time(answer: object) -> str:
     result = expect_tensor(result, {"B": 3, "T'": 2, "F": 512}, h=4, w=5)
     right = rearrange(maps.mean((3, 4)), "b f t -> b t f")
     if result.allclose(pooled[:, None].expand(3, 2, 512), atol=1e-5):
-        raise Wrong("both steps are the same: the average over time, written down twice.")
+        raise Wrong("both steps are the same: the average over time, twice.")
     if result.allclose(maps.mean((3, 4)).reshape(3, 2, 512), atol=1e-5):
         raise Wrong(
-            "the shape is right, but `view` or `reshape` has cut [B, 512, T'] anew instead of "
+            "the shape is right, but `view` or `reshape` has cut [B, 512, T'] again instead of "
             "moving an axis: lesson 01."
         )
     if result.allclose(right.flip(1), atol=1e-5):
@@ -75,30 +75,30 @@ def keep_time(answer: object) -> str:
 
 @check
 def voice(answer: object) -> str:
-    """A mended ``VoiceEmotion`` must read time as time, and each recording on its own."""
+    """A fixed ``VoiceEmotion`` must read time as time, and each recording independently."""
     model = expect_module(answer, "features", "gru", "head")
     sound = torch.rand(4, 40, 28, generator=torch.Generator().manual_seed(0))
     logits = expect_tensor(run_answer(model, sound), {"B": 4, "emotions": 6}, T=7)
     alone = [expect_tensor(run_answer(model, one[None]), {"B": 1, "emotions": 6}) for one in sound]
     if not torch.cat(alone).allclose(logits, atol=1e-5):
         raise Wrong(
-            "a recording alone and the same recording in company get different answers. The GRU "
-            "still walks along the batch: its input needs [B, T, F], and batch_first is True."
+            "a recording alone and the same recording with others get different answers. The GRU "
+            "still works along the batch: its input needs [B, T, F], and batch_first is True."
         )
     steps = model.features(sound).transpose(1, 2)  # [B, T', F]
     outputs = model.gru(steps)[0]
     scrambled = model.gru(steps.transpose(1, 2).reshape(steps.shape))[0]
     if logits.allclose(model.head(scrambled[:, -1]), atol=1e-5):
-        raise Wrong("`view` or `reshape` cut [B, F, T] anew instead of moving an axis: lesson 01.")
+        raise Wrong("`view` or `reshape` cut [B, F, T] again instead of moving an axis: lesson 01.")
     if logits.allclose(model.head(outputs[:, 0]), atol=1e-5):
-        raise Wrong("this takes the first step's output, before the GRU has heard the rest.")
+        raise Wrong("this takes the first step's output, before the GRU has read the rest.")
     model.zero_grad()
     logits.square().mean().backward()
     memory = model.gru.weight_hh_l0.grad  # pyrefly: ignore[missing-attribute]
     if memory is None:
         raise Wrong(
-            "the GRU gets no gradient: it is not used any more. Leaving it out is a fair repair "
-            "in general, but here the exercise is to give it a time axis."
+            "the GRU gets no gradient: it is not used any more. To leave it out can be a good fix, "
+            "but here the exercise is to give it a time axis."
         )
     if not memory.any():
         raise Wrong(
@@ -107,11 +107,11 @@ def voice(answer: object) -> str:
         )
     same = model.gru(steps.mean(1, keepdim=True).expand_as(steps))[0]
     if logits.allclose(model.head(same[:, -1]), atol=1e-5):
-        raise Wrong("the GRU gets the average over time again and again: no step is new to it.")
+        raise Wrong("the GRU gets the average over time at every step: no step is new to it.")
     summaries = (outputs[:, -1], outputs.mean(1), outputs.amax(1))
     if not any(logits.allclose(model.head(summary), atol=1e-5) for summary in summaries):
         raise Wrong(
             "it runs, but the result is not the head's answer to the GRU's last step (or to the "
             "mean or maximum over its steps) on features as [B, T, F]."
         )
-    return "time is time, and nobody's answer depends on who else is in the batch."
+    return "time is time, and no answer depends on the other clips in the batch."

@@ -44,8 +44,8 @@ def gather(answer: object) -> str:
         "only the last micro-batch is left. Do not set the gradient to zero between them.": parts[
             -1
         ],
-        "the last one is there alone, weighed: do not set the gradient to zero between "
-        "them.": parts[-1] / 7,
+        "only the last micro-batch is left, with its weight: do not set the gradient to zero "
+        "between them.": parts[-1] / 7,
         "each loss is divided by its own number of clips here; it is a mean already.": sum(
             part / size for part, size in zip(parts, sizes, strict=True)
         ),
@@ -61,7 +61,7 @@ def gather(answer: object) -> str:
         if torch.allclose(found, value, atol=1e-6):
             raise Wrong(reason)
     raise Wrong(
-        f"the gradient is off by {(found - right).norm() / right.norm():.0%} of its size. Each "
+        f"the gradient is wrong by {(found - right).norm() / right.norm():.0%} of its size. Each "
         "micro-batch counts with its share of the clips."
     )
 
@@ -71,9 +71,9 @@ def quiz_scale(answer: object) -> str:
     """Two GPUs, the same batch_size per step: what is not the same as on one GPU?"""
     reasons = {
         "a": "gradients are averaged over the processes, so the step is that of all its clips.",
-        "b": "steps per epoch stay: a step still sees batch_size clips.",
-        "c": "each process normalises with the clips it has: eight instead of sixteen. Give "
-        "micro_batch=8 on one GPU, and both normalise alike.",
+        "b": "the number of steps stays: a step still sees batch_size clips.",
+        "c": "each process normalises with the clips it has: eight instead of sixteen. With "
+        "micro_batch=8 on one GPU, both normalise in the same way.",
         "d": "every process starts from the same weights and takes the same steps.",
         "e": "the learning rate belongs to the step, and the step sees as many clips as before.",
         "f": "only the first process writes it, and it holds the model, not a process.",

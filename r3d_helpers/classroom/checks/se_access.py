@@ -14,15 +14,16 @@ from .grading import Wrong, check, expect_module, expect_tensor, grade, run_answ
 def quiz_se(answer: object) -> str:
     """What does training show when SE modules are attached but never called?"""
     reasons = {
-        "a": "nothing raises: a module that nobody calls is only a name with weights.",
-        "b": "the loss falls as it would without SE; the backbone learns on its own.",
-        "c": "the number of parameters went up, because they are registered. That is just why the "
-        "count reassures and proves nothing.",
-        "d": "the gradients of the gates stay None, and zeros in their place change no output. "
-        "Nothing shows it unless you ask.",
-        "e": "the same program saves and loads the same names: a state dict asks what is attached, "
-        "not what is used. (A checkpoint from before they were attached would lack their keys.)",
-        "f": "an optimizer skips a parameter without a gradient in silence.",
+        "a": "nothing raises: a module that is never called is only a name with weights.",
+        "b": "the loss falls as it would without SE; the backbone learns without the gates.",
+        "c": "the number of parameters went up, because they are registered. So a higher number "
+        "does not prove that they are used.",
+        "d": "the gradients of the gates stay None, and setting the gates to zero changes no "
+        "output. You see it only if you look.",
+        "e": "the same program saves and loads the same names: a state dict holds what is "
+        "attached, used or not. (A checkpoint from before they were attached would lack their "
+        "keys.)",
+        "f": "an optimizer skips a parameter without a gradient, and says nothing.",
     }
     return grade(answer, "d", reasons)
 
@@ -60,8 +61,8 @@ def _explain_gates(
     for number, gate in enumerate(gates):
         if any(parameter.grad is None for parameter in gate.parameters()):
             raise Wrong(
-                f"gate {number} of {name} is attached, but its parameters got no gradient: nobody "
-                "calls it, what it returns is thrown away, or it is detached on the way. (A hook "
+                f"gate {number} of {name} is attached, but its parameters got no gradient: it is "
+                "never called, what it returns is thrown away, or its result is detached. (A hook "
                 "written in a loop sees the loop's last variable, not its own.)"
             )
     with torch.no_grad():
@@ -71,7 +72,7 @@ def _explain_gates(
             if right.shape[1] != gate.reduce.in_channels:
                 raise Wrong(
                     f"gate {number} of {name} is {gate.reduce.in_channels} channels wide, and its "
-                    f"block gives {right.shape[1]}. Does it stand in front of the block?"
+                    f"block gives {right.shape[1]}. Does the gate come before the block?"
                 )
             right = right * gate.gate(right)
         for number, gate in enumerate(gates):
@@ -89,7 +90,7 @@ def _explain_gates(
 
 @check
 def gated_unet(answer: object) -> str:
-    """A mended ``GatedUNet`` must scale the skip connection, and only that, by its gate."""
+    """A fixed ``GatedUNet`` must scale the skip connection, and only that, by its gate."""
     unet = expect_module(answer, "down", "gate", "bottom", "up", "head")
     image = torch.rand(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
     result = expect_tensor(run_answer(unet, image), {"B": 2, "C": 1, "H": 8, "W": 12})
@@ -112,11 +113,11 @@ def gated_unet(answer: object) -> str:
     if result.allclose(decode(skip * gate * gate, below), atol=1e-6):
         raise Wrong("the gate is applied twice.")
     if result.allclose(decode(skip + gate, below), atol=1e-6):
-        raise Wrong("the gate is added. A gate is a factor: 0 closes, 1 leaves as it is.")
+        raise Wrong("the gate is added. A gate is a factor: 0 closes it, 1 changes nothing.")
     if not result.allclose(decode(skip * gate, below), atol=1e-6):
         raise Wrong(
-            "the gate has an effect, but not just that of a factor, computed from the skip, on the "
-            "skip. The rest of the program was right, down to the order in `cat`."
+            "the gate has an effect, but it must be computed from the skip and multiply only the "
+            "skip. The rest of the program was right, also the order in `cat`."
         )
     unet.zero_grad()
     result.mean().backward()
@@ -124,6 +125,6 @@ def gated_unet(answer: object) -> str:
     if any(parameter.grad is None for parameter in unet.gate.parameters()):
         raise Wrong(
             "the output is right, but the gate got no gradient and can never learn: is there a "
-            "`detach`, `item` or `no_grad` on the way?"
+            "`detach`, `item` or `no_grad` between the gate and the output?"
         )
     return "the skip is scaled, the gate learns, and nothing else has changed."

@@ -24,11 +24,11 @@ def even(answer: object) -> str:
         if num_words <= n and min(counts) == 0:
             raise Wrong(f"{of}: words {[w for w in range(num_words) if not counts[w]]} are lost.")
         if max(counts) - min(counts) > 1:
-            raise Wrong(f"{of}: the words are taken {counts} times; some far more than others.")
+            raise Wrong(f"{of}: the words are taken {counts} times; some much more than others.")
         step = num_words / n
         if any(abs(i - (k + 0.5) * step) > 1 + step / 2 for k, i in enumerate(kept)):
             raise Wrong(f"{of}: {kept} is not spread over the whole sentence.")
-    return "no word is lost, none is favoured, and long sentences are covered to their end."
+    return "no word is lost, all count the same, and long sentences are covered to their end."
 
 
 @check
@@ -38,11 +38,11 @@ def quiz_review(answer: object) -> str:
     reasons = {
         "a": "that concerns a copy, such as a moving average; here it is one and the same network.",
         "b": f"the same frames are lost both times: {both}.",
-        "c": f"{both}, bad as it is.",
-        "d": "in training mode batch norm divides by what it finds in the batch; in evaluation "
-        "mode by what it found when there were no gates.",
+        "c": f"{both}, though it is bad.",
+        "d": "in training mode batch norm uses the statistics of the batch; in evaluation mode "
+        "those from the time before there were gates.",
         "e": f"{both}, and for 16 frames there is nothing wrong with it.",
-        "f": "a batch of one tiny clip is an error in training; it does not tell the two modes "
-        "apart.",
+        "f": "a batch of one tiny clip is an error in training; it does not explain a difference "
+        "between the modes.",
     }
     return grade(answer, "d", reasons)

@@ -52,7 +52,7 @@ def _expect_people(found: object, right: list[str]) -> None:
 
 @check
 def by_hand(answer: object) -> str:
-    """``answer(confusion [K, K])`` must give the UAR; rows are true classes, all of them met."""
+    """``answer(confusion [K, K])`` must give the UAR; rows are true classes, each with clips."""
     confusion = torch.tensor([[8, 2, 0], [1, 3, 0], [5, 5, 10]])
     right = (8 / 10 + 3 / 4 + 10 / 20) / 3
     result = run_answer(answer, confusion)
