@@ -88,6 +88,7 @@ docs/reference/own-videos
 docs/reference/reading
 docs/reference/several-machines
 docs/reference/ethics
+docs/reference/moved
 data_samples/README
 ```
 

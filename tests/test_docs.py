@@ -1,6 +1,7 @@
-"""Pages for teachers and maintainers, and the template: what they state is run or looked up."""
+"""Pages, and the template of a lesson: what they state is run or looked up."""
 
 import ast
+import importlib.util
 import inspect
 import math
 import re
@@ -18,7 +19,7 @@ from torchvision.models import resnet18
 from torchvision.models.video import r3d_18
 
 import r3d_helpers
-from r3d_helpers import R3DEmotion, sampler
+from r3d_helpers import R3DEmotion, TrainConfig, _moved, recommended, sampler
 from r3d_helpers.classroom import checks, course
 from r3d_helpers.config import STAGES
 from r3d_helpers.model import SqueezeExcitation3d
@@ -152,6 +153,78 @@ def test_a_rule_loses_the_frames_on_the_sheet(rule, of_5, of_40):
         return f"{len(gone)}, evenly spread"
 
     assert (lost(5), lost(40)) == (of_5, of_40)
+
+
+# What moved
+
+
+MOVED = (DOCS / "reference" / "moved.md").read_text()
+
+
+def moved(heading):
+    """The rows of the table below a heading of the page, without its first two lines."""
+    section = MOVED.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def named(name):
+    """What a module has under a name of the page; FutureWarning says where it is now."""
+    module, _, name = f"r3d_helpers.{name}".rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def test_every_module_that_moved_is_on_the_page():
+    tools = {old: f"tools.{new}" for old, new in _moved.TOOLS.items()}
+    assert {code(old): code(new) for old, new in moved("Modules")} == _moved.MOVED | tools
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(("old", "new", "said"), moved("Names"))
+def test_a_name_that_moved_does_what_the_page_says(old, new, said):
+    """Without it: a program of 1.0 stops, and the page says that it works."""
+    now = named(code(new))
+    if said.startswith("works, and says so"):
+        with pytest.warns(FutureWarning, match=rf"{code(old)} is now r3d_helpers.{code(new)}"):
+            assert named(code(old)) is now
+    elif said == "works":
+        assert named(code(old)) is now
+    else:
+        assert said.startswith("is gone")
+        with pytest.raises(AttributeError):
+            named(code(old))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_every_name_of_version_1_works_or_is_on_the_page():
+    """Without it: a name goes, and nobody who used it is told."""
+    gone = {code(old) for old, _, said in moved("Names") if said.startswith("is gone")}
+    for line in (ROOT / "tests" / "data" / "names_1.0.txt").read_text().split():
+        name = line.removeprefix("r3d_helpers.")
+        if name not in gone:
+            named(name)
+
+
+def test_the_commands_of_the_page_are_there():
+    for _, new in moved("Commands"):
+        for module in re.findall(r"python -m ([\w.]+)", new):
+            assert importlib.util.find_spec(module), module
+
+
+def test_the_lessons_of_the_page_are_all_there_are_from_05_on():
+    old, new = zip(*moved("Lessons"), strict=True)
+    for name in re.findall(r"`(\w+)`", " ".join(old)):
+        assert not (ROOT / "notebooks" / f"{name}.ipynb").exists()
+    there = {path.stem for path in NOTEBOOKS} - {"template"}
+    assert {*re.findall(r"\[(\w+)\]", " ".join(new))} == {
+        name for name in there if name > "05" or name in lessons.HUNTS
+    }
+
+
+def test_the_page_states_the_defaults_of_today():
+    rows = {what: now for what, _, now, _ in moved("What gives other numbers")}
+    assert float(rows["`TrainConfig().lr`"]) == TrainConfig().lr
+    assert ("--lean" in rows["`python -m r3d_helpers train` makes"]) == recommended.LEAN
 
 
 # The published fix
