@@ -23,7 +23,7 @@ from r3d_helpers import R3DEmotion, TrainConfig, _moved, recommended, sampler
 from r3d_helpers.classroom import checks, course
 from r3d_helpers.config import STAGES
 from r3d_helpers.model import SqueezeExcitation3d
-from tools import between, guard_table
+from tools import between, drawings, guard_table
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -123,6 +123,9 @@ def test_the_ledger_is_what_r3d_18_computes():
     for name, (_, axes, sizes) in stated.items():
         assert value(sizes, B=1) == list(found[name].shape), name
         assert len(value(axes)) == len(value(sizes)), name
+    drawn = drawings.sizes()
+    for name in STAGES:
+        assert [*drawn[name].values()] == list(found[name].shape), name
 
 
 @pytest.mark.parametrize(("line", "gives", "does"), table("What a line does"))

@@ -34,6 +34,7 @@ COPIED = (
     "constraints.txt",
     "data_samples",
     "docs/learn/cheat-sheet.md",
+    "docs/learn/drawings",
     "docs/learn/guards.md",
     "docs/learn/how-sure.md",
     "docs/learn/published-fix.md",
@@ -68,7 +69,7 @@ gives the course.
 notebooks/                   the lessons; what you change and run there is yours
 notebooks/progress.json      comes with your first guess: what you guessed and solved, for you alone
 notebooks/take_home.ipynb    a small program to mend for each of the lessons 00 to 06
-docs/learn/cheat-sheet.md    axes on one page
+docs/learn/cheat-sheet.md    axes, gates and an LSTM on a sheet of paper
 docs/learn/symptoms.md       from what you see to where it is explained
 docs/learn/trouble.md        when something is wrong
 docs/reference/own-videos.md commands for your own videos
