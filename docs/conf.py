@@ -100,6 +100,7 @@ docs/maintain/maintainers
 docs/maintain/template
 docs/maintain/benchmarks
 docs/maintain/experiments
+docs/maintain/not-run
 CONTRIBUTING
 CHANGELOG
 ```

@@ -27,7 +27,7 @@ ELSEWHERE = {
         "1.95": "ln 7",
         "112": "the published fix",
     },
-    "06_review_hooks_and_weights": {"3.11": "a version of Python"},
+    "06_review_hooks_and_weights": {"3.13": "a version of Python"},
     "07_review_short_clips_and_gates": {"0.9": "a figure, about"},
     "08_clip_size": {"840": "lesson 00"},
     "09_augmentation": {"290": "250 and 40"},

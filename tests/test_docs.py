@@ -363,14 +363,6 @@ def test_the_newest_version_is_that_of_the_package():
     assert newest == r3d_helpers.__version__
 
 
-def test_the_page_installs_the_tested_pair():
-    """Without it: the CPU build that people are told to install is not the tested one."""
-    tested = (ROOT / "constraints.txt").read_text().splitlines()
-    named = re.findall(r"\b[\w-]+==[\d.]+", (DOCS / "learn" / "install.md").read_text())
-    assert {pin.partition("==")[0] for pin in named} == {"torch", "torchvision"}
-    assert set(named) <= set(tested)
-
-
 def test_every_command_on_the_pages_is_one():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for page in PAGES:

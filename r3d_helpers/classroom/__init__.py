@@ -1,5 +1,7 @@
 """What the lessons import, and nothing else."""
 
+import warnings
+
 from .._extras import needed
 
 with needed("lessons"):  # said here once, for all files
@@ -11,3 +13,5 @@ with needed("lessons"):  # said here once, for all files
 from .tracebacks import shorten
 
 shorten()
+# Python 3.13.0 alone: red words of torch's compiler, about nothing that a learner does.
+warnings.filterwarnings("ignore", "Guards may run slower", RuntimeWarning)
