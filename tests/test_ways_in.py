@@ -12,6 +12,8 @@ import yaml
 from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
 
+from tools import copies, lab
+
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAKE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -84,7 +86,5 @@ def test_container_and_binder_name_what_there_is():
     assert "-c constraints.txt -e '.[lessons]'" in script
     (code,) = re.findall(r"python -c '(.+)'", script)
     compile(code, "postBuild", "exec")
-    names = re.findall(r"(lab|copies)\.(\w+)", code)
-    from tools import copies, lab
-
-    assert all(hasattr({"lab": lab, "copies": copies}[module], name) for module, name in names)
+    for module, name in re.findall(r"(lab|copies)\.(\w+)", code):
+        assert hasattr({"lab": lab, "copies": copies}[module], name)
