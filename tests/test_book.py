@@ -28,6 +28,7 @@ CHAPTERS = (
     "docs/reference/own-videos",
     "docs/reference/ethics",
     "docs/maintain/experiments",
+    "docs/maintain/not-run",
     "CHANGELOG",
 )
 LESSONS = [path.stem for path in sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))]
