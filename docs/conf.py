@@ -66,6 +66,7 @@ docs/learn/how-sure
 docs/learn/guards
 docs/learn/published-fix
 docs/learn/cheat-sheet
+docs/learn/glossary
 docs/reference/api
 docs/learn/access
 ```

@@ -1,10 +1,12 @@
 """Pages, and the template of a lesson: what they state is run or looked up."""
 
 import ast
+import functools
 import importlib.util
 import inspect
 import math
 import re
+from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -156,6 +158,56 @@ def test_a_rule_loses_the_frames_on_the_sheet(rule, of_5, of_40):
         return f"{len(gone)}, evenly spread"
 
     assert (lost(5), lost(40)) == (of_5, of_40)
+
+
+# The glossary
+
+
+def slug(heading):
+    """The anchor of a heading, as code hosts and the book make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@functools.cache
+def sections(path):
+    """The text of each section of a page or a notebook, code too, by its anchor."""
+    if path.suffix == ".md":
+        whole = path.read_text(encoding="utf-8")
+    else:
+        whole = "\n\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    pieces = re.split(r"^##+ (.+)$", whole, flags=re.MULTILINE)
+    found = defaultdict(str, {"": whole})
+    for heading, text in zip(pieces[1::2], pieces[2::2], strict=True):
+        found[slug(heading)] += f"{heading}\n{text}"
+    return dict(found)
+
+
+GLOSSARY = DOCS / "learn" / "glossary.md"
+SUBJECTS = re.split(r"^## .+$", GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+TERMS = [
+    term
+    for subject in SUBJECTS
+    for term in re.findall(r"^### (.+)\n\n(.+?)$", subject, flags=re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize(("term", "text"), TERMS, ids=[term for term, _ in TERMS])
+def test_a_term_is_used_where_the_glossary_says(term, text):
+    """Without it: who looks a word up is sent to a section that does not have it."""
+    shown = re.findall(r"\]\((?!https:)([^)#]+)#?([^)]*)\)", text)
+    assert shown
+    for target, anchor in shown:
+        there = sections((GLOSSARY.parent / target).resolve())
+        assert anchor in there, (target, anchor)
+        used = there[anchor].lower()
+        assert any(name in used for name in term.lower().split(", ")), (target, anchor)
+
+
+def test_the_glossary_is_in_order_and_has_each_term_once():
+    for subject in SUBJECTS:
+        terms = re.findall(r"^### (.+)$", subject, re.MULTILINE)
+        assert terms == sorted(terms, key=str.lower)
+    assert len({term for term, _ in TERMS}) == len(TERMS) == GLOSSARY.read_text().count("\n### ")
 
 
 # What moved

@@ -35,6 +35,7 @@ COPIED = (
     "data_samples",
     "docs/learn/cheat-sheet.md",
     "docs/learn/drawings",
+    "docs/learn/glossary.md",
     "docs/learn/guards.md",
     "docs/learn/how-sure.md",
     "docs/learn/published-fix.md",
@@ -71,6 +72,7 @@ notebooks/progress.json      comes with your first guess: what you guessed and s
 notebooks/take_home.ipynb    a small program to mend for each of the lessons 00 to 06
 docs/learn/cheat-sheet.md    axes, gates and an LSTM on a sheet of paper
 docs/learn/symptoms.md       from what you see to where it is explained
+docs/learn/glossary.md       what the words mean
 docs/learn/trouble.md        when something is wrong
 docs/reference/own-videos.md commands for your own videos
 README.md                    the whole project
