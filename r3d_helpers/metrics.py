@@ -4,12 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_confusion_matrix,
-    multiclass_f1_score,
-    multiclass_recall,
-)
 
 
 @dataclass(frozen=True)
@@ -36,15 +30,19 @@ class Scores:
 
 def score(logits: Tensor, targets: Tensor) -> Scores:
     """Compare logits ``[N, K]`` with labels ``[N]`` int64."""
+    from torchmetrics.functional import classification  # here: to import it takes a second
+
     num_classes = logits.shape[1]
     predicted = logits.argmax(1)
-    confusion = multiclass_confusion_matrix(predicted, targets, num_classes)
+    confusion = classification.multiclass_confusion_matrix(predicted, targets, num_classes)
     present = confusion.sum(1) > 0  # torchmetrics' own mean counts a class that no clip has
-    recall = multiclass_recall(predicted, targets, num_classes, average="none")
-    f1 = multiclass_f1_score(predicted, targets, num_classes, average="none")
+    recall = classification.multiclass_recall(predicted, targets, num_classes, average="none")
+    f1 = classification.multiclass_f1_score(predicted, targets, num_classes, average="none")
     return Scores(
         uar=recall[present].mean().item(),
-        war=multiclass_accuracy(predicted, targets, num_classes, average="micro").item(),
+        war=classification.multiclass_accuracy(
+            predicted, targets, num_classes, average="micro"
+        ).item(),
         f1=f1[present].mean().item(),
         confusion=confusion,
         loss=nn.functional.cross_entropy(logits, targets).item(),
