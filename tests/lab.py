@@ -12,7 +12,8 @@ import nbformat
 
 from tools import copies, notebooks
 
-# Every kernel begins with this. What a lesson starts as a process of its own is not cut short.
+# Every kernel begins with this: short trainings, and weights that are quick to draw. What a lesson
+# starts as a process of its own is not cut short.
 SHORT = """
 from pathlib import Path
 from r3d_helpers import doctor, trainer
@@ -28,13 +29,30 @@ def few_clips(dataset, num_samples, generator, sampler=trainer.RandomSampler):
 def few_steps(optimizer, *args, init=torch.optim.LBFGS.__init__, **options):
     init(optimizer, *args, **options | {"max_iter": 5})
 
+def few_draws(draw):
+    def eight(weight, *args, **options):  # of the filters; the others are copies of them
+        drawn = draw(weight[:8].clone(), *args, **options)
+        if options.get("mode") == "fan_out":  # as small as among all filters
+            drawn *= (len(drawn) / len(weight)) ** 0.5
+        with torch.no_grad():
+            for rows in weight.split(8):
+                rows.copy_(drawn[: len(rows)])
+        return weight
+    return eight
+
 doctor.SAMPLES = Path("../data_samples").resolve()
 trainer.TrainConfig.__post_init__ = one_epoch
 trainer.RandomSampler = few_clips
 torch.optim.LBFGS.__init__ = few_steps
+for name in ("kaiming_normal_", "kaiming_uniform_"):
+    setattr(torch.nn.init, name, few_draws(getattr(torch.nn.init, name)))
 """
 NO_NEWS = "lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
+OPEN = """async path => {
+    const widget = await window.jupyterapp.commands.execute('docmanager:open', {path});
+    window.jupyterapp.shell.activateById(widget.id);
+}"""
 PANEL = "window.jupyterapp?.shell.currentWidget"
 IDLE = f"{PANEL}?.sessionContext?.session?.kernel?.status === 'idle'"
 # All cells have run, or one has failed that must not, or JupyterLab asks something.
@@ -80,46 +98,59 @@ def serve(home):
         server.wait()
 
 
+def visit(browser, address, token):
+    """JupyterLab in a page, opened once for all lessons.
+
+    Returns:
+        The page, and a list that gets the browser's errors and what it asks of another host.
+    """
+    complaints = []
+
+    def hear(message):
+        if message.type == "error":
+            complaints.append(message.text)
+
+    def watch(request):
+        if not request.url.startswith((address, "blob:", "data:")):
+            complaints.append(f"asked for {request.url}")
+
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", hear)
+    page.on("request", watch)
+    page.set_default_timeout(120_000)  # the machine may have other things to do
+    page.goto(f"{address}lab?{token}")
+    page.wait_for_function("window.jupyterapp?.shell")
+    page.evaluate("window.jupyterapp.restored")
+    return page, complaints
+
+
 class Lesson:
     """A notebook, opened in JupyterLab, with Run All chosen from the menu.
 
     Attributes:
         stored: its code cells as they are committed.
         page: the browser's.
-        complaints: the browser's errors, and what was asked of another host.
+        complaints: the browser's errors, and what was asked of another host, up to now.
     """
 
-    def __init__(self, browser, address, token, name):
+    def __init__(self, page, complaints, name):
         self.stored = code_cells(nbformat.read(notebooks.NOTEBOOKS / f"{name}.ipynb", 4))
-        self.complaints = []
-        self.address = address
-        self.page = browser.new_page(viewport={"width": 1400, "height": 900})
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._hear)
-        self.page.on("request", self._watch)
-        self.page.set_default_timeout(120_000)  # the machine may have other things to do
-        # A workspace for each, or JupyterLab would open the lesson before it as well.
-        self.page.goto(f"{address}lab/workspaces/{name}/tree/notebooks/{name}.ipynb?{token}")
-        self.page.wait_for_function(IDLE)
+        self.page, self.complaints = page, complaints
+        page.evaluate(OPEN, f"notebooks/{name}.ipynb")
+        page.wait_for_function(IDLE)
         for item in ("Run", "Run All Cells"):
-            self.page.get_by_role("menuitem", name=item, exact=True).click()
-        self.page.wait_for_function(ENDED, polling=250, timeout=900_000)  # as for nbval
+            page.get_by_role("menuitem", name=item, exact=True).click()
+        page.wait_for_function(ENDED, polling=250, timeout=900_000)  # as for nbval
 
     def cells(self):
         """Its code cells as they are now."""
         return code_cells(self.page.evaluate(f"{PANEL}.context.model.toJSON()"))
 
     def close(self):
-        self.page.evaluate(f"{PANEL}.sessionContext.shutdown()")
-        self.page.close()
-
-    def _hear(self, message):
-        if message.type == "error":
-            self.complaints.append(message.text)
-
-    def _watch(self, request):
-        if not request.url.startswith((self.address, "blob:", "data:")):
-            self.complaints.append(f"asked for {request.url}")
+        """Without a question whether to save it."""
+        self.page.evaluate(f"{PANEL}.sessionContext.shutdown().then(() => {PANEL}.dispose())")
+        self.complaints.clear()
 
 
 def _copy_kit(folder):

@@ -35,17 +35,17 @@ CHANGED = f"([image, before]) => ![null, before].includes(({PIXELS})(image))"
 
 
 @pytest.fixture(scope="module")
-def server(chromium):  # none without a browser
+def jupyterlab(chromium):
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
         lab.serve(Path(home)) as server,
     ):
-        yield server
+        yield lab.visit(chromium, *server)
 
 
 @pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
-def lesson(request, chromium, server):
-    lesson = lab.Lesson(chromium, *server, request.param.stem)
+def lesson(request, jupyterlab):
+    lesson = lab.Lesson(*jupyterlab, request.param.stem)
     yield lesson
     lesson.close()
 
