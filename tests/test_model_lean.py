@@ -39,7 +39,9 @@ def convs(model):
 
 def acting(lean, name, whole):
     """Of a tensor of the whole model, the part that the lean one has."""
-    if not (conv := convs(lean).get(name.removesuffix(".weight"))):
+    layer, _, kind = name.rpartition(".")
+    conv = lean.get_submodule(layer)
+    if kind != "weight" or not isinstance(conv, nn.Conv3d):
         return whole
     front = (whole.shape[2] - 1) // 2 - conv.padding[0]  # all kernels are padded by their half
     return whole[:, :, front : front + conv.kernel_size[0]]
