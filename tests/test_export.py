@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import json
 import math
 import os
@@ -131,6 +132,19 @@ def test_the_card_beside_the_checkpoint_goes_along(small, tmp_path):
     laid = export.hub(path, tmp_path / "hub")
     assert (laid / "README.md").read_text(encoding="utf-8") == card
     assert huggingface_hub.ModelCard.load(laid / "README.md").data.license == "mit"
+
+
+def test_the_hub_knows_every_word_of_the_header(laid):
+    """Without it: the hub refuses an upload, or lists the model as one of text."""
+    card = huggingface_hub.ModelCard.load(laid / "README.md", ignore_metadata_errors=False)
+    known = inspect.signature(huggingface_hub.ModelCardData).parameters
+    assert set(card.data.to_dict()) <= set(known)
+    assert card.data.license == "unknown"  # an identifier of the hub's, as "mit" is
+    task = card.data.pipeline_tag.title().replace("-", "")
+    assert hasattr(huggingface_hub, f"{task}Input")  # a task that the library has a type for
+    assert all(isinstance(tag, str) for tag in card.data.tags)
+    again = huggingface_hub.ModelCardData(**card.data.to_dict())
+    assert again.to_dict() == card.data.to_dict()
 
 
 def test_without_a_card_one_is_made_that_claims_no_score(laid):
