@@ -203,6 +203,26 @@ def test_a_term_is_used_where_the_glossary_says(term, text):
         assert any(name in used for name in term.lower().split(", ")), (target, anchor)
 
 
+PAPERS = {  # a method or a data set, and where its paper has to be
+    "notebooks/00_meet_the_clip.ipynb": ["10.1371/journal.pone.0196391"],  # RAVDESS
+    "notebooks/01_bug_permute.ipynb": ["1711.11248"],  # R3D-18
+    "notebooks/02_bug_se_access.ipynb": ["1709.01507"],  # SE
+    "notebooks/03_bug_redundant_lstm.ipynb": ["10.1162/neco.1997.9.8.1735"],  # LSTM
+    "notebooks/09_augmentation.ipynb": ["1710.09412", "1905.04899"],  # MixUp, CutMix
+    "notebooks/12_explanations.ipynb": ["1610.02391"],  # Grad-CAM
+    "docs/learn/how-sure.md": ["10.1023/A:1024068626366"],  # corrected resampled t test
+    "docs/learn/glossary.md": ["1711.07240", "1709.01507", "1711.11248"],  # SyncBatchNorm, SE, R3D
+    "docs/reference/own-videos.md": ["10.1371/journal.pone.0196391", "10.1109/TAFFC.2014.2336244"],
+}
+
+
+@pytest.mark.parametrize("page", PAPERS)
+def test_a_page_links_the_papers_of_its_methods(page):
+    for paper in PAPERS[page]:
+        host = "doi.org" if paper.startswith("10.") else "arxiv.org/abs"
+        assert f"](https://{host}/{paper})" in prose(ROOT / page)
+
+
 def test_the_glossary_is_in_order_and_has_each_term_once():
     for subject in SUBJECTS:
         terms = re.findall(r"^### (.+)$", subject, re.MULTILINE)
