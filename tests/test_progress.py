@@ -157,7 +157,7 @@ def test_a_damaged_file_is_set_aside(mine, capsys, content):
     for number in (1, 2):
         (mine / progress.FILE).write_text(content)
         seven(7)
-        assert f"set aside as progress-damaged-{number}.json" in capsys.readouterr().out
+        assert f"renamed to progress-damaged-{number}.json" in capsys.readouterr().out
         assert (mine / f"progress-damaged-{number}.json").read_text() == content
         assert progress.load().exercises["seven"].solved
 

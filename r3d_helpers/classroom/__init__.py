@@ -1,10 +1,10 @@
-"""What the lessons import, and nothing else."""
+"""Code that only the lessons use."""
 
 import warnings
 
 from .._extras import needed
 
-with needed("lessons"):  # said here once, for all files
+with needed("lessons"):  # here once, for all files of this folder
     import einops  # noqa: F401
     import filelock  # noqa: F401
     import ipywidgets  # noqa: F401

@@ -1,6 +1,6 @@
 """Drawn actors: short videos of cartoon faces that act the emotions of RAVDESS.
 
-They stand in for a data set, so that everything can be trained in minutes, without a download.
+They replace a data set, so that everything can be trained in minutes, without a download.
 A face is drawn feature by feature from *action units*, the muscle movements of the Facial Action
 Coding System (FACS; Ekman, Friesen & Hager, 2002). Each has a strength in [0, 1]:
 
@@ -74,7 +74,7 @@ def _mirror(*right: tuple[float, float]) -> np.ndarray:
 
 
 def _oval(x: float, y: float, rx: float, ry: float, curls: int = 0) -> np.ndarray:
-    """An outline, [N, 2], with a curly rim if need be."""
+    """An outline, [N, 2], optionally with a curly rim."""
     angle = np.linspace(0, 2 * np.pi, 6 * curls or 8, endpoint=False)
     rim = 1 + 0.05 * np.cos(curls * angle) if curls else 1
     return np.stack([x + rx * rim * np.cos(angle), y + ry * rim * np.sin(angle)], 1)
@@ -183,7 +183,7 @@ def _shade(colour: Colour, share: float) -> Colour:
 
 
 class _Pen:
-    """A canvas, and the way from face units to its pixels.
+    """A canvas that is drawn on in face units.
 
     In face units x goes right, y down, the middle of the head is at 0 and the frame, unzoomed,
     reaches from -1 to 1. Points are [N, 2]; curves are drawn smoothly through them.
@@ -211,7 +211,7 @@ class _Pen:
         curve = (self.SPLINE @ knots).reshape(-1, 2)
         if not closed:
             curve = np.concatenate([curve, p[-1:]])
-        # A head is round: the nearer to its middle, the further a turn carries a point.
+        # A head is round: in a turn, points near its middle move further.
         depth = np.clip(1 - (curve**2 @ (2.2, 1.2)), 0, 1)[:, None]
         curve = curve + depth * (self.view.yaw, self.view.pitch)
         curve = curve @ self.turn + (self.view.x, self.view.y)
@@ -234,7 +234,7 @@ class _Pen:
 
     @contextmanager
     def inside(self, outline: np.ndarray) -> Iterator[None]:
-        """What is drawn in this block shows within the outline only."""
+        """Limit what is drawn in this block to the inside of the outline."""
         before, self.canvas = self.canvas, self.canvas.copy()
         yield
         mask = np.zeros(before.shape[:2], np.uint8)
@@ -455,8 +455,8 @@ def schedule(actor: int, take: int, *, seed: int = 0) -> np.ndarray:
     """How strongly an emotion shows over time: onset, hold and release.
 
     The emotion is no argument: the seven clips of one actor and take share their length and
-    timing, so that neither gives the label away. About a quarter of them are shorter than 16
-    frames; about a fifth, the shorter ones more often, peak only in their last 25 to 30 per cent.
+    timing, so that neither shows the label. About 29 % of them are shorter than 16 frames; about
+    a fifth, mostly short ones, reach their peak only in the last 25 to 30 %.
 
     Returns:
         float64 [T] in [0, 1], T from 11 to 45.
@@ -485,7 +485,7 @@ def _ramp(x: np.ndarray, start: float, end: float) -> np.ndarray:
 
 
 def _sway(rng: Generator, seconds: np.ndarray, size: float) -> np.ndarray:
-    """Slow, smooth, aimless motion, [T], about within -size to size."""
+    """Slow, smooth, random motion, [T], roughly from -size to size."""
     waves = [np.sin(2 * np.pi * (rng.uniform(0.2, 0.7) * seconds + rng.random())) for _ in "ab"]
     return size * (0.6 * waves[0] + 0.4 * waves[1])
 

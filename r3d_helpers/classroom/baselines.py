@@ -30,10 +30,10 @@ def linear_probe(
         test_targets: int64 ``[M]``.
     """
     mean, std = train.mean(0), train.std(0)
-    std = std.where(std > 0, 1)  # a feature that is always the same says nothing
+    std = std.where(std > 0, 1)  # a constant feature has no information
     train, test = (train - mean) / std, (test - mean) / std
     if len(train) < train.shape[1]:
-        # The weights are a sum of clips. Axes that span these give the same answer, with fewer.
+        # The weights are a sum of clips, so axes that span the clips give the same result, faster.
         axes, _ = torch.linalg.qr(train.T)
         train, test = train @ axes, test @ axes
     linear = nn.Linear(train.shape[1], int(train_targets.max()) + 1)

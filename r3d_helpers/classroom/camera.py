@@ -11,12 +11,12 @@ from .. import video
 
 
 def record(path: str | os.PathLike, seconds: float = 3.0, camera: int = 0) -> Path:
-    """Record a video, as it is: no sound, and nothing is kept but the file.
+    """Record a video without sound; nothing is stored except the file.
 
     Args:
         path: where to write, ending in ``.mp4``.
         seconds: how long.
-        camera: which one, from 0.
+        camera: its number, from 0.
 
     Raises:
         ValueError: ``seconds`` is not above 0.
@@ -37,8 +37,8 @@ def record(path: str | os.PathLike, seconds: float = 3.0, camera: int = 0) -> Pa
         capture.release()
     if not frames:
         raise video.VideoError(
-            f"camera {camera}: there is none here, or another program has it, or this one may not "
-            "use it; upload a video instead"
+            f"camera {camera}: there is none, another program uses it, or this program is not "
+            "allowed to; upload a video instead"
         )
     height, width = (side - side % 2 for side in frames[0].shape[:2])
     array = np.stack(frames)[:, :height, :width].transpose(0, 3, 1, 2)

@@ -1,7 +1,7 @@
-"""Circuits: drawings of what a signal passes inside a block, a gate, an LSTM cell.
+"""Drawings of how a signal passes through a block, a gate and an LSTM cell.
 
-They are made of the parts of `schematics`, with its colours for the axes. What is idle is pale and
-dashed; nothing is told by a colour alone.
+They use the parts of `schematics`, with its colours for the axes. Idle parts are pale and dashed;
+nothing is shown by colour alone.
 """
 
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def _say(axis: Axes, x: float, y: float, text: str, **options: object) -> None:
 
 
 def _name(axis: Axes, x: float, y: float, text: str) -> None:
-    """A name of a program."""
+    """A name from a program."""
     _say(axis, x, y, text, family="monospace", fontweight="bold")
 
 
@@ -94,7 +94,7 @@ def _block(axis: Axes, y: float, kinds: Sequence[str]) -> None:
 
 
 def blocks() -> Figure:
-    """Draw the residual block of ``resnet18`` above that of ``r3d_18``: the same, other names."""
+    """Draw the residual block of ``resnet18`` above that of ``r3d_18``: equal, with other names."""
     figure, axis = canvas(9, 4.6, "The same block, with other names")
     for y, title in ((2.6, "resnet18, for pictures"), (0.7, "r3d_18, for videos")):
         d = "2d" if y > 1 else "3d"
@@ -160,7 +160,7 @@ def squeeze_excite_scale(C: int, T: int, H: int, W: int, reduction: int = 16) ->
 
 
 def _cell(axis: Axes, left: float, base: float, step: int, last: bool) -> None:
-    """One step of an LSTM; at the first, nothing comes from a step before it."""
+    """One step of an LSTM; the first one gets nothing from an earlier step."""
     fresh = step == 1
     memory, middle, hidden, given = base + 1.9, base + 0.95, base + 0.45, base + 0.2
     frame = Rectangle((left, base), 3.5, 2.25, facecolor=PALE, edgecolor=INK, linewidth=1)
@@ -209,7 +209,7 @@ def _cell(axis: Axes, left: float, base: float, step: int, last: bool) -> None:
 
 
 def lstm() -> Figure:
-    """Draw an LSTM at one step and at two; pale and dashed is what has nothing to work on."""
+    """Draw an LSTM with one step and with two; idle parts are pale and dashed."""
     figure, axis = canvas(9, 6.6, "An LSTM, and what of it is idle")
     for base, steps, title in ((3.85, 1, "one step"), (0.85, 2, "two steps")):
         _say(axis, 0.1, base + 2.45, title, ha="left", fontweight="bold", fontsize=12)

@@ -1,6 +1,6 @@
-"""Diagrams of programs: which part computes what, and with whose weights.
+"""Diagrams of programs: which part computes what, and with which weights.
 
-They are made of the parts of `schematics`, in grey: what is never used is pale and dashed.
+They use the parts of `schematics`, in grey: what is never used is pale and dashed.
 """
 
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from .schematics import INK, PALE, box, canvas
 
-PALE_INK = "0.55"  # dark enough to read, light enough to stand back
+PALE_INK = "0.55"  # dark enough to read, and still paler than the rest
 
 
 def _frame(axis: Axes, x: float, y: float, width: float, height: float, name: str) -> None:
@@ -32,7 +32,7 @@ def _idle(axis: Axes, x: float, y: float, width: float, height: float, text: str
 def _arrow(
     axis: Axes, start: tuple[float, float], end: tuple[float, float], thick: bool = False
 ) -> None:
-    """From one part to another; thick where it is the point of the drawing."""
+    """An arrow from one part to another; thick where it is the main point of the drawing."""
     axis.add_patch(
         FancyArrowPatch(
             *(start, end),
@@ -90,7 +90,7 @@ def grad_cam() -> Figure:
 
 
 def shared_step() -> Figure:
-    """Draw who computes what when two processes share a step."""
+    """Draw what each of two processes computes in one step."""
     figure, axis = canvas(9, 3.4, "One step of eight clips, shared by two processes")
     _frame(axis, 3.0, 0.3, 1.9, 2.55, "batch norm: each on its own")
     for bottom, number in ((1.85, 0), (0.5, 1)):

@@ -1,8 +1,8 @@
-"""Films: frames that move, with a still for where nothing may.
+"""Films: moving frames, with a still picture for pages without scripts.
 
-A film is two outputs. The first is a picture of all frames, a plain PNG that every reader of
-notebooks shows. The second is a small script that finds this picture and plays it, with buttons,
-a slider and its own pace; where scripts do not run, the picture stays.
+A film is two outputs. The first is a picture of all frames, a PNG that every viewer of notebooks
+shows. The second is a small script that finds this picture and plays it, with buttons and a
+slider; where scripts do not run, the picture stays.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
-SMALLEST = 160  # pixels that a film is wide on the screen
+SMALLEST = 160  # pixels, the least width of a film on the screen
 ACROSS = 10  # frames in a row of the still, at most
 _LABEL = 20  # pixels above each film of the still, for its name
 _PLAYER = Path(__file__).with_name("player.js")
@@ -31,7 +31,7 @@ def play(films: Mapping[str, Tensor], *, fps: float = 15) -> None:
         fps: frames per second.
 
     Raises:
-        ValueError: there is none, or they are not of one shape and kind.
+        ValueError: there is no film, or they differ in shape, or are not uint8.
     """
     shape = _shape(films)
     picture, geometry = _still(films, shape)
@@ -49,7 +49,7 @@ def of_channel(channel: Tensor, like: Tensor) -> Tensor:
     """One channel of a network's features as a film, grey, to be shown beside the video.
 
     Args:
-        channel: float ``[T', h, w]``, of any size; each step and place is held as long as it takes.
+        channel: float ``[T', h, w]``, of any size; scaled to the size of ``like`` by repeating.
         like: uint8 ``[T, C, H, W]``, the video.
 
     Returns:
@@ -63,7 +63,7 @@ def of_channel(channel: Tensor, like: Tensor) -> Tensor:
 
 
 def _shape(films: Mapping[str, Tensor]) -> torch.Size:
-    """The one shape of all films."""
+    """Check that all films have one shape, and return it."""
     if not films:
         raise ValueError("a film needs frames: pass at least one by name")
     first = next(iter(films.values())).shape
@@ -86,7 +86,7 @@ def _still(films: Mapping[str, Tensor], shape: torch.Size) -> tuple[Image.Image,
     num_frames, _, height, width = shape
     rows = -(-num_frames // ACROSS)
     across = -(-num_frames // rows)
-    times = max(1, round(SMALLEST / 1.5 / width))  # the still is for looking, too
+    times = max(1, round(SMALLEST / 1.5 / width))  # large enough to look at as a still
     w, h = times * width, times * height
     block = _LABEL + rows * h
     picture = Image.new("RGB", (across * w, len(films) * block), "white")
@@ -113,5 +113,5 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def _code(frames: Tensor) -> str:
-    """A short code of the pixels: another one after any change."""
+    """A short code of the pixels, which changes with any of them."""
     return hashlib.sha256(frames.contiguous().numpy().tobytes()).hexdigest()[:8]

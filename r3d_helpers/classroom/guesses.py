@@ -1,7 +1,7 @@
-"""A guess is kept before the answer can be seen, and the answer comes back to it.
+"""Guesses: a learner answers a question before seeing the answer, and gets a reply to the guess.
 
 A lesson writes a question with lettered options. Below it `ask` shows a button for each; after the
-cells that answer it, `reply` says to each option what speaks for and against it.
+cells that answer it, `reply` tells for the chosen option why it is right or wrong.
 """
 
 import html

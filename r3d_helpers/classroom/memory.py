@@ -1,4 +1,4 @@
-"""The row of memory: one tiny video as one row of numbered cells, and who reads which of them."""
+"""The row of memory: a tiny video as a row of numbered cells, and which frame reads which cell."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -20,17 +20,18 @@ def ball() -> Tensor:
 
 
 class RowOfMemory:
-    """Choose how a video is brought into the backbone's axes, and see which cells each frame reads.
+    """Choose how to reorder a video's axes, and see which cells each frame reads.
 
-    It is shown by a script of its own and needs no kernel. Point at a cell, at a pixel or at the
-    name of a frame, or go there with the keyboard: the other end is marked, and a line says it.
+    It is shown by its own script and needs no kernel. Point at a cell, at a pixel or at the name
+    of a frame, or go there with the keyboard: the matching pixels or cells are marked, and a line
+    of text says which.
 
     Args:
-        ways: by name, each from ``[1, T, 3, H, W]`` to what is taken for ``[1, 3, T, H, W]``.
-        video: uint8 ``[1, T, 3, H, W]``, small, with two or more of T, H and W; `ball` without.
+        ways: by name, functions from ``[1, T, 3, H, W]`` to what is taken for ``[1, 3, T, H, W]``.
+        video: uint8 ``[1, T, 3, H, W]``, small, with T, H and W of 2 or more; None is `ball`.
 
     Raises:
-        ValueError: the video is another, or a way gives another shape or loses a number.
+        ValueError: the video has another shape, or a way gives another shape or loses a number.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class RowOfMemory:
         return f"frame {t}, {COLOURS[c]}, row {row}, column {column}"
 
     def way(self, name: str) -> str:
-        """Which cells each frame reads, and how far it is from one number to the next."""
+        """Which cells each frame reads, and the distance from each cell to the next."""
         reads = self.reads[name]
         steps = reads[1, 0, 0, 0], reads[0, 1, 0, 0], reads[0, 0, 1, 0], reads[0, 0, 0, 1]
         apart = [int(step - reads[0, 0, 0, 0]) for step in steps]
@@ -72,7 +73,7 @@ class RowOfMemory:
         return f"{name}: {', '.join(each)}. Cells from one step to the next: {jumps}. {right}"
 
     def frame(self, name: str, t: int) -> str:
-        """What a frame is made of."""
+        """From which planes of the video a frame is made."""
         planes = []
         for colour, plane in zip(COLOURS, self.reads[name][t], strict=True):
             sources = {tuple(self._unravel(int(at))[:2]) for at in plane.flatten()}

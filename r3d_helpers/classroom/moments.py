@@ -1,4 +1,4 @@
-"""A video beside what a model says of it, moment by moment: frames for a film."""
+"""Frames of a film that shows a video beside the model's predictions over time."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
-"""What a learner has guessed and solved: one file beside the learner's copies, sent nowhere.
+"""A learner's guesses, exercises and hunts, in one file beside the learner's copies, sent nowhere.
 
-Elsewhere than beside a learner's copies (in the repository's own ``notebooks/``, under the tests)
-nothing is read or written: a kernel begins with "no guess yet", and forgets at its end.
+In other folders (such as the repository's ``notebooks/``, and in tests) nothing is read or written:
+each kernel starts with "no guess yet".
 """
 
 import json
@@ -17,20 +17,20 @@ from . import course
 
 FILE = "progress.json"
 HIDDEN = ".r3d"  # the folder that marks a folder of learner's copies
-SOLUTIONS = "solutions.json"  # in `HIDDEN`: solutions as HTML, by the name of their check
+SOLUTIONS = "solutions.json"  # in `HIDDEN`: solutions as HTML, by the name of the check
 
 
 class DamagedError(Exception):
-    """A file that is no record of progress; the message names it and says what is wrong."""
+    """A file holds no valid record; the message names the file and says what is wrong."""
 
 
 @dataclass
 class Guessed:
-    """A guess that was kept.
+    """A stored guess.
 
     Attributes:
         option: its letter.
-        answered: the answer has been shown, and the guess can no longer be changed.
+        answered: whether the answer has been shown; then the guess cannot be changed.
     """
 
     option: str
@@ -42,9 +42,9 @@ class Tried:
     """Work on an exercise.
 
     Attributes:
-        tries: answers that were checked, up to the first right one.
-        solved: one of them was right.
-        looked: the solution was looked at before that.
+        tries: number of checked answers, up to the first right one.
+        solved: whether one of them was right.
+        looked: whether the solution was shown before that.
     """
 
     tries: int = 0
@@ -58,11 +58,11 @@ class Hunted:
 
     Attributes:
         seed: the learner's number, which chose the program.
-        of: how many bugs the program has.
-        tries: programs that were checked, up to the one in which all were found.
-        found: the most bugs that were gone in one of them.
-        alone: the same before the first hint; the number that is compared.
-        hints: hints and solutions that were looked at.
+        of: number of bugs in the program.
+        tries: number of checked programs, up to the one without a bug.
+        found: the largest number of bugs found in one of them.
+        alone: the same before the first hint; this number is compared.
+        hints: number of hints and solutions that were shown.
     """
 
     seed: int
@@ -91,7 +91,7 @@ def home() -> Path | None:
 
 
 def solution(check: str) -> str:
-    """The solution of an exercise as HTML; empty where there is none to show."""
+    """The solution of an exercise as HTML; empty if there is none to show."""
     try:
         return json.loads(Path(HIDDEN, SOLUTIONS).read_text(encoding="utf-8")).get(check, "")
     except (OSError, ValueError, AttributeError):
@@ -99,10 +99,10 @@ def solution(check: str) -> str:
 
 
 def read(path: Path) -> Progress:
-    """The record in a file; an empty one where there is no file.
+    """Read the record in a file; an empty one if there is no file.
 
     Raises:
-        DamagedError: it cannot be read, or is something else.
+        DamagedError: it cannot be read, or is no record.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -119,7 +119,7 @@ def read(path: Path) -> Progress:
 
 
 def load() -> Progress:
-    """The learner's record. A damaged file is set aside, and a line says so."""
+    """Read the learner's record. A damaged file is renamed, and a printed line says so."""
     folder = home()
     if folder is None:
         return _OF_THIS_KERNEL
@@ -128,13 +128,13 @@ def load() -> Progress:
     except DamagedError as error:
         aside = _aside(folder)
         (folder / FILE).replace(aside)
-        print(f"{error}: it was set aside as {aside.name}, and a new one begins.")
+        print(f"{error}: it was renamed to {aside.name}, and a new file is started.")
         return Progress()
 
 
 @contextmanager
 def change() -> Iterator[Progress]:
-    """Give the learner's record to be changed, and keep it.
+    """Yield the learner's record to be changed, and save it at the end.
 
     Raises:
         OSError: the file cannot be written.
@@ -151,12 +151,12 @@ def change() -> Iterator[Progress]:
 
 
 def table(record: Progress, *lessons: str) -> str:
-    """What a learner did, a line for each guess, each exercise and each hunt.
+    """What a learner did, as text with a line for each guess, exercise and hunt.
 
     Args:
         record: of the learner.
-        lessons: the numbers of those to show, such as ``"00"``; all without any. ``"05"`` has all
-            hunts, also the one before; a hunt's name shows that one.
+        lessons: numbers of the lessons to show, such as ``"00"``; without any, all. ``"05"`` has
+            all hunts, also the first one; the name of a hunt shows only this hunt.
     """
     lines = []
     for guess in course.GUESSES:
@@ -184,7 +184,7 @@ def show(*lessons: str) -> None:
 
 
 def guess_in_words(guess: course.Guess, kept: Guessed | None) -> str:
-    """How a guess stands; the right answer is named only after the lesson has shown it."""
+    """The state of a guess; the right answer is named only after the lesson has shown it."""
     if kept is None:
         return "no guess yet"
     if not kept.answered:
@@ -194,16 +194,16 @@ def guess_in_words(guess: course.Guess, kept: Guessed | None) -> str:
 
 
 def exercise_in_words(kept: Tried | None) -> str:
-    """How an exercise stands."""
+    """The state of an exercise."""
     if kept is None:
         return "not tried yet"
     if not kept.solved:
         return f"tried {kept.tries} times" if kept.tries != 1 else "tried once"
-    return "solved, with the solution in sight" if kept.looked else f"solved at try {kept.tries}"
+    return "solved, after looking at the solution" if kept.looked else f"solved at try {kept.tries}"
 
 
 def hunt_in_words(kept: Hunted | None) -> str:
-    """How a hunt stands."""
+    """The state of a hunt."""
     if kept is None:
         return "not begun"
     alone = f", {kept.alone} before the first hint" if kept.hints else ""
@@ -211,7 +211,7 @@ def hunt_in_words(kept: Hunted | None) -> str:
 
 
 def _aside(folder: Path) -> Path:
-    """A name that is free."""
+    """A name that no file has yet."""
     number = 1
     while (place := folder / f"progress-damaged-{number}.json").exists():
         number += 1

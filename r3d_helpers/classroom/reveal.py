@@ -1,4 +1,4 @@
-"""The solution of an exercise, for those who ask for it."""
+"""A button that shows the solution of an exercise."""
 
 import ipywidgets
 

@@ -1,7 +1,7 @@
-"""Schematics: drawings of what a tensor is and where it goes, with one colour for each axis.
+"""Schematics: drawings of tensors and their way through a network, with a colour for each axis.
 
-The colours are the same in every lesson. They can be told apart by colour-blind readers, are dark
-enough for text on white, and never stand alone: each axis also has its letter.
+The colours are the same in every lesson. Colour-blind readers can tell them apart, they are dark
+enough for text on white, and each axis also has its letter.
 """
 
 import math
@@ -20,7 +20,7 @@ AXES = {
     "W": "#2b7f85",  # columns of pixels
     "K": "#3a0512",  # classes
 }
-INK, PALE = "0.15", "0.93"  # everything that is no axis
+INK, PALE = "0.15", "0.93"  # greys for everything else
 
 
 def canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
@@ -124,7 +124,7 @@ def batch(B: int, T: int, C: int, H: int, W: int) -> Figure:
 
 
 def funnel(stages: Mapping[str, Mapping[str, int]], emphasise: str = "") -> Figure:
-    """Draw what a network makes of a clip: its frames get smaller and fewer, stage by stage.
+    """Draw how frames of a clip get smaller and fewer in a network, stage by stage.
 
     Args:
         stages: in order; for each, its sizes by the letter of the axis. A letter that a stage does
@@ -165,7 +165,7 @@ def funnel(stages: Mapping[str, Mapping[str, int]], emphasise: str = "") -> Figu
 def _frames(
     axis: Axes, middle: float, y: float, sizes: Mapping[str, int], largest: int, fill: str
 ) -> None:
-    """A card for each step of time, one behind the other; a bar of numbers where none is left."""
+    """A card for each time step, one behind the other; a bar of numbers if no time is left."""
     if not {"T", "H", "W"} <= set(sizes):
         box(axis, middle - 0.04, y, 0.08, 1.0, fill="white")
         return
@@ -179,7 +179,7 @@ def _frames(
 
 
 def loop() -> Figure:
-    """How a bug is found that nobody has announced: symptom, localise, repair, guard, and again."""
+    """Draw the loop of a bug hunt: symptom, localise, fix, guard, and again."""
     steps = {
         "Symptom": "what is odd?\nask something with\na known answer",
         "Localise": "where does it begin?\nprint shapes, stage\nby stage",
@@ -201,7 +201,7 @@ def loop() -> Figure:
 
 
 def people(groups: Mapping[str, int]) -> Figure:
-    """Draw groups of people as rings, a dot for each person: nobody is in two of them.
+    """Draw groups of people as rings with a dot for each person; no person is in two rings.
 
     Args:
         groups: how many there are to train, to validate and to test with, from outside inwards.

@@ -1,7 +1,7 @@
-"""An explorer that answers without a kernel: every state computed beforehand, and a small script.
+"""Make an explorer work without a kernel: all states are computed before, a script shows them.
 
-The pictures of all states are cut into tiles, and each tile is stored once: what an explorer of
-frames can show is little more than its frames.
+The pictures of all states are cut into tiles, and equal tiles are stored once, which keeps an
+explorer of frames small.
 """
 
 import base64
@@ -25,20 +25,20 @@ def page(
     picture: ipywidgets.Image,
     tile: int,
 ) -> str:
-    """The HTML of an explorer that needs no kernel; everything is as it was afterwards.
+    """The HTML of an explorer that needs no kernel; its controls keep their values.
 
     Args:
-        controls: menus and sliders; each value of one is met with each of the others.
+        controls: menus and sliders; all combinations of their values are computed.
         text: changes with them.
         picture: changes with them.
-        tile: the width of what its pictures are made of, in pixels.
+        tile: width of a tile of its pictures, in pixels.
     """
     sheet, number, states = [], {}, []
     names = [(control.description, list(_values(control))) for control in controls]
     start = [values.index(c.value) for c, (_, values) in zip(controls, names, strict=True)]
     with ExitStack() as stack:
         for widget in (*controls, text, picture):
-            stack.enter_context(widget.hold_sync())  # nobody watches
+            stack.enter_context(widget.hold_sync())  # without sending each state to the browser
         for values in itertools.product(*(values for _, values in names)):
             _set(controls, values)
             tiles = []
@@ -59,7 +59,7 @@ def page(
 
 
 def _values(control: ipywidgets.ValueWidget) -> Iterator:
-    """What a control can be set to."""
+    """The values of a control."""
     if isinstance(control, ipywidgets.Dropdown | ipywidgets.SelectionSlider):
         yield from control.options
         return
@@ -73,7 +73,7 @@ def _set(controls: Sequence[ipywidgets.ValueWidget], values: Sequence) -> None:
 
 
 def _cut(png: bytes, width: int) -> Iterator[Image.Image]:
-    """The tiles of a picture from left to right; none where it is narrower than one."""
+    """The tiles of a picture from left to right; none if it is narrower than one."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     for x in range(0, picture.width - width + 1, width):
         yield picture.crop((x, 0, x + width, picture.height))

@@ -1,4 +1,4 @@
-"""How sure is that? Many small experiments at once, and what each would say of itself."""
+"""How sure is that? Many simulated experiments, and the verdict of each."""
 
 import io
 
@@ -18,8 +18,8 @@ _WIDTH = 640  # of the picture, pixels
 class SureExplorer(ipywidgets.VBox):
     """Move how many splits there are and how large the true difference is.
 
-    Two hundred experiments are made, each with people of its own. A split tests both ways to train
-    on 12 of 60 people drawn at random; a person's own difference is the same in every split.
+    Two hundred experiments are simulated, each with other people. A split tests both ways to train
+    on 12 of 60 people drawn at random; the difference of one person is the same in every split.
 
     Attributes:
         splits: the slider: splits of the people in each experiment.
@@ -65,12 +65,12 @@ def experiments(splits: int, truth: float) -> np.ndarray:
     person = truth + 0.12 * rng.standard_normal((EXPERIMENTS, PEOPLE))
     order = np.tile(np.arange(PEOPLE), (EXPERIMENTS, splits, 1))
     tested = rng.permuted(order, axis=2) < TEST
-    start = 0.015 * rng.standard_normal((EXPERIMENTS, splits))  # another start, other luck
+    start = 0.015 * rng.standard_normal((EXPERIMENTS, splits))  # chance of the first weights
     return (person[:, None] * tested).sum(2) / TEST + start
 
 
 def found(pairs: np.ndarray, test: int) -> list[compare.Comparison]:
-    """What each experiment says; with ``test`` 0 as if its splits had nothing in common."""
+    """The verdict of each experiment; ``test`` 0 ignores that splits have people in common."""
     zeros = [0.0] * pairs.shape[1]
     people = {"train": PEOPLE - TEST, "test": test}
     return [

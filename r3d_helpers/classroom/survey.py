@@ -1,4 +1,4 @@
-"""A class at a glance, from the progress files that its learners hand in."""
+"""A table of a class, from the progress files of its learners."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from .progress import Progress
 
 
 class EmptyError(Exception):
-    """There is no file to make a table of; the message says where it was looked for."""
+    """There is no file for a table; the message names the folder."""
 
 
 def of(folder: Path) -> str:
-    """A table of the class, what was guessed, worst first, and what was solved.
+    """A table of the class, the guesses with the most wrong ones first, and the exercises.
 
     Args:
-        folder: with a ``.json`` file for each learner, called as the learner should be.
+        folder: with a ``.json`` file for each learner, named after the learner.
 
     Raises:
         EmptyError: there is no such folder, or no file in it that can be read.
@@ -54,7 +54,7 @@ def learners(records: Mapping[str, Progress]) -> str:
 
 
 def guesses(records: Mapping[str, Progress]) -> str:
-    """What was guessed, most often wrong first, with the wrong option that drew most."""
+    """The guesses, most often wrong first, each with its most frequent wrong option."""
     found = []
     for guess in course.GUESSES:
         options = [
@@ -74,7 +74,7 @@ def guesses(records: Mapping[str, Progress]) -> str:
 
 
 def exercises(records: Mapping[str, Progress]) -> str:
-    """What was tried, in order: how many solved it, and how many with the solution in sight."""
+    """The exercises in order: how many solved each, and how many after seeing the solution."""
     lines = []
     for exercise in course.EXERCISES:
         tried = [
@@ -95,7 +95,7 @@ def _is_right(guess: course.Guess, record: Progress) -> bool:
 
 
 def hunts(records: Mapping[str, Progress]) -> str:
-    """The hunts before and after the lessons, of those who did both."""
+    """The hunts before and after the lessons, for learners who did both."""
     lines, changes = [], []
     for name, record in records.items():
         before, after = (record.hunts.get(hunt) for hunt in ("before", "after"))

@@ -1,4 +1,4 @@
-"""Tracebacks of a lesson: the reader's own lines; those of libraries between them are counted."""
+"""Tracebacks in a lesson: they show the reader's own lines, and only count those of libraries."""
 
 import sys
 import sysconfig
@@ -11,7 +11,7 @@ _LIBRARIES = tuple({f"{Path(sysconfig.get_path(name))}/" for name in ("purelib",
 
 
 def shorten() -> None:
-    """From now on, in a notebook, leave out the frames of libraries; ``%tb`` shows them."""
+    """Leave out the frames of libraries in a notebook's tracebacks; ``%tb`` shows them."""
     from IPython.core.getipython import get_ipython
 
     if (shell := get_ipython()) is not None:

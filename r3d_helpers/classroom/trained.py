@@ -1,4 +1,4 @@
-"""What one lesson hands to the next: a trained model."""
+"""The trained model that lesson 04 passes on to later lessons."""
 
 import os
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from ..trainer import Trainer
 def trained_model(
     train: Sequence[Clip], val: Sequence[Clip], runs: str | os.PathLike = "../runs"
 ) -> tuple[R3DEmotion, str]:
-    """The model of lesson 04; where that was not run, or with other settings, a hasty stand-in.
+    """Load the model of lesson 04, or train a substitute if there is none with these settings.
 
-    The stand-in is the same model after two epochs instead of three, and is kept for next time.
+    The substitute is the same model after two epochs instead of three. It is saved for next time.
 
     Args:
-        train: clips to train the stand-in with.
+        train: clips to train the substitute with.
         val: clips to choose its epoch by.
         runs: the folder of runs, in which ``04`` is looked for.
 
     Returns:
-        The lean model in evaluation mode, for 4 frames of 32 x 32, and a few words that say which.
+        The lean model in evaluation mode, for 4 frames of 32 x 32, and a text that says which.
     """
     shape = {"clip_len": 4, "size": 32, "reader": InMemory()}
     train_set = recommended.train_set(train, **shape, transform=v2.RandomHorizontalFlip())

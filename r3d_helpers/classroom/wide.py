@@ -1,4 +1,4 @@
-"""Videos as people make them: the drawn actors again, smaller and anywhere in a wide picture."""
+"""Wide videos like those from a camera: the drawn actors, smaller and anywhere in the picture."""
 
 import os
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ FACE = 112  # the samples' frames, enlarged
 def film(clips: Sequence[Clip], root: str | os.PathLike) -> None:
     """Write each clip as a wide video, named as RAVDESS names its files and folders.
 
-    Every person sits in a place of their own, before a wall of their own. Written as MPEG-4, as
-    older cameras do: 25 times as fast as `video.write`, which takes VP9 so that browsers play it.
+    Every person has another place and another wall behind. Written as MPEG-4, as by older cameras:
+    25 times as fast as `video.write`, which uses VP9 for browsers.
 
     Args:
         clips: of the samples.

@@ -1,4 +1,4 @@
-"""Things to move. Controls and plain pictures, no ``Output``: that survives being tested."""
+"""Explorers: controls with a text and a picture. No ``Output`` widgets, which nbval cannot test."""
 
 import io
 import os
@@ -24,8 +24,8 @@ class _Explorer(ipywidgets.VBox):
     Attributes:
         text: what is shown, in words (HTML).
         picture: the same as an image.
-        tile: the width of the frames that its pictures are made of. Where it is not 0, the output
-            also has every state beforehand, for pages without a kernel.
+        tile: width of the frames in its pictures. If it is not 0, the output also holds all
+            states, for pages without a kernel.
     """
 
     tile = 0
@@ -83,7 +83,7 @@ class FramePicker(_Explorer):
 
 
 class AxesExplorer(_Explorer):
-    """Choose how a video is brought into the backbone's axes, and see what the backbone sees.
+    """Choose how to reorder a video's axes, and see the backbone's input.
 
     Args:
         video: uint8 ``[B, T, C, H, W]``; the slider shows its first frames.

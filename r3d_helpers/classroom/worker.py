@@ -1,4 +1,4 @@
-"""A worker of lesson 10: joins a study by its URL and tries settings until the budget is spent.
+"""A worker of lesson 10: joins a study by its URL and tries settings until the budget is used up.
 
 ``python -m r3d_helpers.classroom.worker URL DATA BUDGET [DIES_IN]``, once for each process.
 """
@@ -15,7 +15,7 @@ from torch import nn
 from ..metrics import score
 from ..studies import tuning
 
-NAME, TOGETHER = "colours", 2  # of the study; workers that begin at once
+NAME, TOGETHER = "colours", 2  # name of the study; number of workers that start together
 
 
 def objective(trial: optuna.Trial, data: Path) -> float:
@@ -41,18 +41,18 @@ def objective(trial: optuna.Trial, data: Path) -> float:
 
 
 def work(url: str, data: Path, budget: int, dies_in: int | None = None) -> None:
-    """Try settings until ``budget`` trials of the study are finished, whoever finished them.
+    """Try settings until all workers together have finished ``budget`` trials of the study.
 
     Args:
-        url: of the study's database; nothing else is known of other workers.
-        data: what the lesson has saved: clips and labels to train on, and to choose by.
+        url: of the study's database, all that the workers share.
+        data: a file of the lesson: features and labels for training and validation.
         budget: trials of all workers.
-        dies_in: the number of its own trial in which this worker dies, as when the power fails.
+        dies_in: the number of its own trial in which this worker stops, like in a power failure.
     """
     torch.set_num_threads(1)
     study = tuning.open_study(url, NAME)
     study.set_user_attr(str(os.getpid()), "is here")
-    while len(study.user_attrs) < TOGETHER:  # nobody begins before the others
+    while len(study.user_attrs) < TOGETHER:  # wait until all workers are ready
         time.sleep(0.05)
     begun = 0
 
