@@ -1,11 +1,11 @@
-"""What does the cache save? Loads every clip as training does, decoding and from the cache.
+"""How much time does the cache save? Loads every clip as in training, with and without it.
 
     python benchmarks/cache.py [FOLDER] [--reader ravdess] [--size 112] [--crop face] ...
 
 Both ways are timed in turn, several times in one run, and the ratio of each pair is printed: an
-epoch that decodes over an epoch that finds its clips in the cache, from file to uint8 frames. The
-last line counts normalisation in, which no cache can spare. Filling the cache is timed once, for it
-happens once. Files are read beforehand, so that the disk does not count for either.
+epoch with decoding over an epoch with the cache, from file to uint8 frames. The last line includes
+normalisation, which no cache can avoid. Filling the cache is timed once, because it happens once.
+Files are read beforehand, so that the disk counts for neither.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""How fast is the reader? Beside PyAV, OpenCV and decord used well, in the same run.
+"""How fast is the reader? Compared with PyAV, OpenCV and decord, used well, in the same run.
 
     python benchmarks/reading.py [--rounds 7] [--old CHECKOUT] [--case large]
 
-`docs/maintain/benchmarks.md` says how to read the tables. Every arm is a process of its own, with
-one thread. The arms take turns, each round in another order, and each times itself.
+`docs/maintain/benchmarks.md` explains the tables. Every arm is a separate process with one thread.
+The arms take turns, in another order in each round, and each measures its own time.
 """
 
 import argparse
@@ -41,7 +41,7 @@ Read = Callable[[Sequence[Path], int, int], list[np.ndarray]]
 
 
 # The arms: videos, number of frames and side in pixels become RGB frames, [T, H, W, C] each.
-# Each imports its own library: two FFmpegs in one process are no fair comparison.
+# Each imports its own library, because two FFmpegs in one process disturb each other.
 
 
 def package(kind: str) -> Read:
@@ -74,7 +74,7 @@ def package(kind: str) -> Read:
 
 
 def pyav() -> Read:
-    """PyAV: only the wanted frames are converted, and scaled while they are."""
+    """PyAV: converts only the wanted frames, and scales them in the same pass."""
     import av
     from av.video.reformatter import Interpolation, VideoReformatter
 
@@ -131,7 +131,7 @@ def decord() -> Read:
     from r3d_helpers import sampler
 
     @cache
-    def shape(path: Path) -> tuple[int, int]:  # Decord wants it beforehand
+    def shape(path: Path) -> tuple[int, int]:  # Decord needs it beforehand
         with av.open(str(path)) as container:
             return container.streams.video[0].height, container.streams.video[0].width
 
@@ -159,9 +159,9 @@ def square(frames: np.ndarray, side: int) -> np.ndarray:
 
 
 def serve(arm: str) -> None:
-    """Read what standard input asks for, and answer with seconds and frames."""
+    """Read the videos named on standard input, and answer with seconds and frames."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints goes elsewhere
+    os.dup2(2, 1)  # prints of libraries go to standard error
     import torch
 
     torch.set_num_threads(1)
@@ -199,7 +199,7 @@ class Arm:
 
 
 def make_clip() -> Path:
-    """A portrait before a moving background, with a camera's noise: always the same bytes."""
+    """A portrait before a moving background, with camera noise: always the same bytes."""
     import av
     import cv2
 

@@ -1,14 +1,15 @@
 """What does training cost? Five questions, each with a baseline of the same run.
 
     python benchmarks/training.py recipe   # seconds to UAR 0.90, against torchvision's own recipe
-    python benchmarks/training.py tricks   # what each trick of lesson 04's recipe brings
+    python benchmarks/training.py tricks   # the effect of each trick of lesson 04's recipe
     python benchmarks/training.py step     # a training step, against a plain torchvision loop
     python benchmarks/training.py gates    # the gates, against the bare backbone
     python benchmarks/training.py cost     # frames and pixels, against the smallest clip
 
 All arms of a table run in this process, on the same clips with the same number of threads, and
-take turns, so that a busy machine is busy for all of them. A table gives medians, and the ratio to
-its baseline. On a GPU, ``step`` adds bfloat16 to both arms, and with ``--compile`` torch.compile.
+take turns, so that other load on the machine affects all of them. A table gives medians, and the
+ratio to its baseline. On a GPU, ``step`` adds bfloat16 to both arms, and with ``--compile``
+torch.compile.
 """
 
 import argparse
@@ -47,7 +48,7 @@ CLASSES = 7
 
 
 def recipe(args: argparse.Namespace) -> None:
-    """Train both ways on the same people until people never seen are recognised."""
+    """Train both ways on the same people up to a target score on other people."""
     clips = datasets.ravdess(args.root)
     arms = {
         "torchvision": partial(torchvision_recipe, args.plain_epochs),
@@ -86,7 +87,7 @@ def seconds_to(target: float, scored: Iterator[tuple[float, float]]) -> tuple[fl
 
 @dataclass(frozen=True)
 class Recipe:
-    """Lesson 04's, or one that differs in a few things."""
+    """The recipe of lesson 04, or one with a few changes."""
 
     lean: bool = True
     whiten: bool = True
@@ -98,7 +99,7 @@ class Recipe:
 def lesson_sets(
     train: list[datasets.Clip], test: list[datasets.Clip]
 ) -> tuple[datasets.ClipDataset, datasets.ClipDataset]:
-    """Both parts as lesson 04 has them, decoded before a clock starts."""
+    """Training and validation set of lesson 04, decoded before the time is measured."""
     shape = {"clip_len": 4, "size": 32, "reader": datasets.InMemory()}
     train_set = recommended.train_set(train, **shape, transform=v2.RandomHorizontalFlip())
     test_set = datasets.ClipDataset(test, **shape, classes=train_set.classes)
@@ -173,7 +174,7 @@ def to_backbone(video: Tensor) -> Tensor:
 
 
 def tricks(args: argparse.Namespace) -> None:
-    """Leave out one trick at a time; people are scored who do not choose anything."""
+    """Leave out one trick at a time; scored on people who were not used for any choice."""
     clips = datasets.ravdess(args.root)
     arms = {
         "lesson 04": Recipe(),
@@ -210,7 +211,7 @@ def tricks(args: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Switches:
-    """What both arms have on or off."""
+    """The switches of both arms."""
 
     bfloat16: bool = False
     channels_last: bool = False
@@ -282,7 +283,7 @@ def trainer_loop(
         trainer = Trainer(model, config, Path(folder, "run"))
         if switches.compile:
             trainer.model.compile()
-        few = TensorDataset(*clips[:2])  # to validate on: hardly counts
+        few = TensorDataset(*clips[:2])  # a short validation, which takes hardly any time
         return trainer.fit(clips, few)[-1]["seconds"] / args.steps
 
 
@@ -290,7 +291,7 @@ def trainer_loop(
 
 
 def gates(args: argparse.Namespace) -> None:
-    """What the gates add to the backbone."""
+    """Measure the cost of the gates beside the backbone alone."""
     places = {"none": None, "output": "output", "residual": "residual"}
     build = partial(R3DEmotion, CLASSES, clip_len=args.clip_len, dropout=0.0)
     models = {name: build(se=se).to(DEVICE) for name, se in places.items()}
@@ -315,7 +316,7 @@ def gates(args: argparse.Namespace) -> None:
 
 
 def cost(args: argparse.Namespace) -> None:
-    """What frames and pixels cost, whole and lean."""
+    """Measure the cost of frames and pixels, whole and lean."""
     sizes = [(clip_len, size) for size in args.sizes for clip_len in args.clip_lens]
     rows, baseline = [], None
     for clip_len, size in sizes:
@@ -343,7 +344,7 @@ def cost(args: argparse.Namespace) -> None:
 
 
 def train_steps(args: argparse.Namespace, model: nn.Module, clips: TensorDataset) -> float:
-    """Seconds per step, after one that does not count."""
+    """Seconds per step, after a first one that is not measured."""
     video, target = (tensor.to(DEVICE) for tensor in clips.tensors)
     optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-4, fused=True)
     for number in range(args.steps + 1):
@@ -357,7 +358,7 @@ def train_steps(args: argparse.Namespace, model: nn.Module, clips: TensorDataset
 
 @torch.no_grad()
 def answers(args: argparse.Namespace, model: nn.Module, clips: TensorDataset) -> float:
-    """Seconds per forward pass in evaluation mode, after one that does not count."""
+    """Seconds per forward pass in evaluation mode, after a first one that is not measured."""
     video = clips.tensors[0].to(DEVICE)
     model.eval()(video)
     began = now()
@@ -367,7 +368,7 @@ def answers(args: argparse.Namespace, model: nn.Module, clips: TensorDataset) ->
 
 
 def gigaflops(model: nn.Module, clips: TensorDataset) -> float:
-    """Of a forward and a backward pass, per clip."""
+    """Floating-point operations of a forward and a backward pass, per clip."""
     video, target = (tensor.to(DEVICE) for tensor in clips.tensors)
     with FlopCounterMode(display=False) as counter:
         nn.functional.cross_entropy(model(video), target).backward()
@@ -378,14 +379,14 @@ def gigaflops(model: nn.Module, clips: TensorDataset) -> float:
 
 
 def noise(count: int, clip_len: int, size: int) -> TensorDataset:
-    """Clips without meaning, which take as long as others."""
+    """Random clips, which take as long as others."""
     generator = torch.Generator().manual_seed(0)
     video = torch.randn(count, clip_len, 3, size, size, generator=generator)
     return TensorDataset(video, torch.arange(count) % CLASSES)
 
 
 def now() -> float:
-    """Seconds, once the device has finished."""
+    """The time in seconds, after the device has finished its work."""
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()

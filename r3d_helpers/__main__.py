@@ -1,4 +1,4 @@
-"""The few commands: ``python -m r3d_helpers COMMAND``; ``--help`` lists them."""
+"""The command line: ``python -m r3d_helpers COMMAND``; ``--help`` lists the commands."""
 
 import argparse
 import os
@@ -13,24 +13,24 @@ from . import doctor, recommended
 from ._extras import MissingExtraError
 from .config import CHOICES, TrainConfig
 
-if TYPE_CHECKING:  # imported late, so that `doctor` runs where these cannot be
+if TYPE_CHECKING:  # imported late, so that `doctor` runs even if these imports fail
     from .apply.plan import CropOptions, Source
 
 READERS = ("ravdess", "crema_d", "folder")
-CONFIG_OPTIONS = {  # fields of TrainConfig, from where their types and defaults come
+CONFIG_OPTIONS = {  # fields of TrainConfig, which has their types and defaults
     "epochs": "passes over the training set (%(default)s)",
     "batch_size": "clips per step, of all processes (%(default)s)",
-    "micro_batch": "clips per forward pass (a process's share)",
+    "micro_batch": "clips per forward pass (default: a process's share of the batch)",
     "lr": "highest learning rate (%(default)s)",
-    "mix": "blend clips of a batch (%(default)s)",
-    "freeze": "train no stage up to this one (%(default)s)",
+    "mix": "mix the clips of a batch (%(default)s)",
+    "freeze": "do not train this stage and those before it (%(default)s)",
     "layer_decay": "factor on the learning rate, per stage (%(default)s)",
     "precision": "of training (%(default)s)",
-    "channels_last": "memory layout for GPUs",
-    "class_weights": "weight rare classes more",
+    "channels_last": "use the memory layout for GPUs",
+    "class_weights": "give rare classes a larger weight",
     "ema": "decay of the average of the weights, 0 for none (%(default)s)",
     "seed": "of split and training (%(default)s)",
-    "num_workers": "loading processes (%(default)s)",
+    "num_workers": "processes that load clips (%(default)s)",
 }
 EXPERIMENT_OPTIONS = {
     "seeds": {"type": int, "help": "splits of the people"},
@@ -39,30 +39,30 @@ EXPERIMENT_OPTIONS = {
     "clip_len": {"type": int, "help": "frames per clip"},
     "size": {"type": int, "help": "pixels"},
     "lr": {"type": float, "help": "highest learning rate"},
-    "settings": {"nargs": "+", "metavar": "NAME", "help": "some of the settings, instead of all"},
+    "settings": {"nargs": "+", "metavar": "NAME", "help": "only these settings, not all"},
 }
 EXPERIMENTS = {
     "se": (
-        "where the gates sit and how they start",
+        "compare places and starts of the gates",
         ("seeds", "epochs", "clip_len", "size", "lr"),
     ),
     "clip-size": (
-        "how many frames, how large, sampled how",
+        "compare clip lengths, frame sizes and samplers",
         ("seeds", "epochs", "lr"),
     ),
     "augmentation": (
-        "what to change in the clips that are trained on",
+        "compare augmentations of the training clips",
         ("seeds", "epochs", "clip_len", "size", "lr", "settings"),
     ),
     "tuning": (
-        "what a search for better settings brings",
+        "search for better settings, and compare with the default ones",
         ("seeds", "trials", "epochs", "clip_len", "size"),
     ),
 }
 
 
 class Stopped(Exception):
-    """SIGTERM: by torchrun, when another process has died, or by a cluster's scheduler."""
+    """Raised on SIGTERM, sent by torchrun after another process died, or by a scheduler."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,23 +71,23 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     add = commands.add_parser("doctor", help="check this machine and say what to fix")
-    add.add_argument("--room", action="store_true", help="for a course: one line, also on Jupyter")
+    add.add_argument("--room", action="store_true", help="for a course: one line, with Jupyter")
     add.set_defaults(run=lambda args: doctor.room() if args.room else doctor.main())
 
-    add = commands.add_parser("describe", help="count the clips of a folder and read each of them")
+    add = commands.add_parser("describe", help="count the clips of a folder, and read each of them")
     _source_arguments(add)
     _crop_arguments(add, ("error", "centre"))
     add.set_defaults(run=_describe)
 
-    add = commands.add_parser("train", help="train on a folder of clips, or go on with a run")
+    add = commands.add_parser("train", help="train on a folder of clips, or resume a run")
     _data_arguments(add)
     add.add_argument("--out", type=Path, required=True, help="the run's folder")
     add.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the run in --out; repeat the other arguments as they were",
+        help="resume the run in --out; repeat the other arguments as they were",
     )
-    add.add_argument("--folds", type=int, help="one run per fold of the subjects, scores pooled")
+    add.add_argument("--folds", type=int, help="cross-validate: one run per fold of the subjects")
     add.add_argument("--views", type=int, default=1, help="clips per test video (%(default)s)")
     add.add_argument("--from", dest="start", type=Path, help="fine-tune this checkpoint")
     add.add_argument("--clip-len", type=int, help="frames per clip (16, or as in --from)")
@@ -100,9 +100,9 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument(
         "--lean",
         action=argparse.BooleanOptionalAction,
-        help="without kernel slices that no frame reaches (--lean, or as in --from)",
+        help="leave out kernel slices that no frame reaches (--lean, or as in --from)",
     )
-    add.add_argument("--weights", help="KINETICS400_V1, or a file; random without")
+    add.add_argument("--weights", help="KINETICS400_V1, or a file (default: random)")
     add.add_argument("--augment", choices=("none", "light", "strong"), default=recommended.AUGMENT)
     for name, about in CONFIG_OPTIONS.items():
         flag, default = f"--{name.replace('_', '-')}", getattr(TrainConfig, name)
@@ -117,16 +117,16 @@ def main(argv: list[str] | None = None) -> int:
     add = commands.add_parser("evaluate", help="score a trained model on subjects it has not seen")
     _data_arguments(add)
     add.add_argument("--checkpoint", type=Path, required=True, help="a run's best.safetensors")
-    add.add_argument("--all", action="store_true", help="also the subjects it was trained with")
+    add.add_argument("--all", action="store_true", help="also use the subjects of its training")
     add.add_argument("--views", type=int, default=1, help="clips per video (%(default)s)")
     add.set_defaults(run=_evaluate)
 
-    add = commands.add_parser("predict", help="what a trained model says of videos, over time")
+    add = commands.add_parser("predict", help="print a trained model's predictions over time")
     add.add_argument("videos", type=Path, nargs="+", help="video files")
     add.add_argument("--checkpoint", type=Path, required=True, help="a run's best.safetensors")
     _crop_arguments(add, ("error", "centre"))
-    add.add_argument("--window", type=float, default=3.0, help="seconds (%(default)s)")
-    add.add_argument("--step", type=float, default=1.0, help="seconds (%(default)s)")
+    add.add_argument("--window", type=float, default=3.0, help="its seconds (%(default)s)")
+    add.add_argument("--step", type=float, default=1.0, help="seconds to the next (%(default)s)")
     add.add_argument("--out", type=Path, help="write every window's probabilities to this CSV file")
     add.add_argument("--figures", type=Path, help="draw time line and Grad-CAM into this folder")
     add.set_defaults(run=_predict)
@@ -137,14 +137,14 @@ def main(argv: list[str] | None = None) -> int:
     add.add_argument("--out", type=Path, required=True, help="file; for the hub a folder")
     add.set_defaults(run=_export)
 
-    add = commands.add_parser("guard", help="look for faults in a video model that no loss shows")
-    add.add_argument("model", metavar="MODULE:FACTORY", help="what to call for the model")
+    add = commands.add_parser("guard", help="check a video model for faults that no loss shows")
+    add.add_argument("model", metavar="MODULE:FACTORY", help="function that returns the model")
     add.add_argument("--shape", default="2,16,3,112,112", help="of a video (%(default)s)")
     add.add_argument("--layout", choices=("BTCHW", "BCTHW"), default="BTCHW", help="(%(default)s)")
     add.add_argument("--seed", type=int, default=0, help="of weights and clips (%(default)s)")
     add.set_defaults(run=_guard)
 
-    add = commands.add_parser("experiment", help="make the long runs behind a lesson, or go on")
+    add = commands.add_parser("experiment", help="make or resume the long runs behind a lesson")
     _experiment_arguments(add)
 
     argv = sys.argv[1:] if argv is None else argv
@@ -158,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
         errors.append(VideoError)
     try:
         return args.run(args)
-    except BrokenPipeError:  # nobody reads what is printed
+    except BrokenPipeError:  # the reader of a pipe has ended
         raise
     except tuple(errors) as error:
         return _refused(f"{_last_line(error)}{_way_out(args, error)}")
@@ -167,7 +167,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _refused(reason: str) -> int:
-    """Say in one line why a command ends, whatever names are in it; the exit status."""
+    """Print in one line why a command ends; return the exit status."""
     from .names import printable
 
     print(printable(f"error: {reason}"), file=sys.stderr)
@@ -213,7 +213,7 @@ def _experiment_arguments(parser: argparse.ArgumentParser) -> None:
         )
         for option in options:
             flag = f"--{option.replace('_', '-')}"
-            # Left out, the experiment's own default holds.
+            # Suppressed, so that the experiment's own default is used.
             add.add_argument(flag, default=argparse.SUPPRESS, **EXPERIMENT_OPTIONS[option])
         add.set_defaults(run=_experiment)
 
@@ -224,7 +224,7 @@ def _describe(args: argparse.Namespace) -> int:
 
     clips = Source(args.root, args.reader, channel=args.channel).clips()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a clip that is cut short is told as doubtful
+        warnings.simplefilter("ignore")  # a clip that is cut short is listed as doubtful
         print(overview.describe(clips, crop=_crop(args).resolve(None), progress=True))
     return 0
 
@@ -301,8 +301,8 @@ def _guard(args: argparse.Namespace) -> int:
     module, _, factory = args.model.partition(":")
     sizes = args.shape.split(",")
     if not (module and factory and all(size.strip().isdigit() for size in sizes)):
-        raise ValueError("give MODULE:FACTORY, and --shape as 2,16,3,112,112")
-    sys.path.insert(0, "")  # a file of the current folder is a module too
+        raise ValueError("give MODULE:FACTORY, and a --shape such as 2,16,3,112,112")
+    sys.path.insert(0, "")  # modules in the current folder, too
     torch.manual_seed(args.seed)
     try:
         make = getattr(importlib.import_module(module), factory)
@@ -320,8 +320,8 @@ def _experiment(args: argparse.Namespace) -> int:
     from .studies import experiments, tuning
 
     if args.root != doctor.SAMPLES and args.out is None:
-        raise ValueError("results of other clips than the samples: name their file with --out")
-    # The same numbers with any number of cores; another process serves another core.
+        raise ValueError("with another --root than the samples, name the result file with --out")
+    # The same numbers on any number of cores; start another process to use another core.
     torch.set_num_threads(1)
     path = args.out or doctor.SAMPLES / "results" / f"{args.name}.csv"
     given = {name: value for name, value in vars(args).items() if name in EXPERIMENT_OPTIONS}
@@ -346,7 +346,7 @@ def _source(args: argparse.Namespace) -> "Source":
 
 
 def _way_out(args: argparse.Namespace, error: Exception) -> str:
-    """What to do about a clip that cannot be used, for the commands that can leave one out."""
+    """The option that leaves out a clip that cannot be used; "" if the command has none."""
     if not hasattr(args, "skip_unreadable"):
         return ""
     from .apply.crops import NoFaceError
@@ -358,7 +358,7 @@ def _way_out(args: argparse.Namespace, error: Exception) -> str:
 
 
 def _last_line(error: Exception) -> str:
-    """What an error says, without the traceback that it brings from a data loader's worker."""
+    """The message of an error, without the traceback of a data loader's worker."""
     said = str(error).strip()
     if " in DataLoader worker process " in said:
         said = said.splitlines()[-1].partition(": ")[2]
@@ -387,13 +387,13 @@ def _why_stopped(args: argparse.Namespace, error: BaseException) -> str:
 
 if __name__ == "__main__":
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    # A console whose encoding lacks a letter shows its code; what is written does not depend on it.
+    # A letter that the console's encoding does not have is printed by its code.
     if sys.stdout is not None:  # closed by some schedulers
         sys.stdout.reconfigure(errors="backslashreplace")  # pyrefly: ignore[missing-attribute]
     try:
         status = main()
         print(end="", flush=True)
-    except BrokenPipeError:  # the reader has read enough, such as `| head`
+    except BrokenPipeError:  # the reader has ended, such as `| head`
         # pyrefly: ignore[missing-attribute]
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1

@@ -1,7 +1,7 @@
 """Is this machine ready? Every check says what is wrong and what to do about it.
 
-Nothing heavy is imported before its own check, so that a missing or broken package is reported
-instead of ending the report.
+Each package is imported in its own check, so that a missing or broken one is reported and does not
+end the report.
 """
 
 import importlib
@@ -20,13 +20,13 @@ from pathlib import Path
 from . import _torchvision
 
 PACKAGES = ("accelerate", "av", "numpy", "safetensors", "torchmetrics", "tqdm")
-EXTRAS = {  # what the lessons need besides; without them, each is a choice
+EXTRAS = {  # the lessons need all of them; without lessons each is optional
     "apply": ("captum", "matplotlib", "onnxruntime", "onnxscript"),
     "studies": ("filelock", "optuna", "scipy"),
     "lessons": ("einops", "ipywidgets", "jupyterlab"),
 }
-FREE_GB = 3.0  # a run's checkpoints take about 1 GB, and their successors are written beside them
-MEMORY_GB = 2.0  # the kernels of lessons 00 to 03 took 1.5 GB at most
+FREE_GB = 3.0  # a run's checkpoints take about 1 GB, twice while they are replaced
+MEMORY_GB = 2.0  # the kernels of lessons 00 to 03 took at most 1.5 GB
 HOME = Path(__file__).parents[1]
 SAMPLES = HOME / "data_samples"
 LESSONS = (HOME / "notebooks").is_dir()  # in a clone, or unpacked from a workshop's zip
@@ -43,9 +43,9 @@ class Check:
     """The result of one check.
 
     Attributes:
-        name: what was looked at.
+        name: what was checked.
         ok: whether it is as it should be.
-        detail: what was found; where it is not ok, what to do.
+        detail: what was found; if it is not ok, also what to do.
     """
 
     name: str
@@ -54,11 +54,11 @@ class Check:
 
 
 class Trouble(Exception):
-    """What a check found wrong, with the remedy."""
+    """A check failed; the message says what is wrong and what to do."""
 
 
 def checks() -> list[Check]:
-    """Look at Python, the packages, video, the samples and the disk."""
+    """Check Python, the packages, video, the samples and the disk."""
     return [
         _run("Python", _python),
         _run("torch", _torch),
@@ -73,12 +73,12 @@ def checks() -> list[Check]:
 
 
 def summary() -> str:
-    """Say in one line whether all is well, or name what is not."""
+    """One line: the machine is ready, or what is wrong."""
     return _trouble(checks()) or "This machine is ready."
 
 
 def room() -> int:
-    """Say in one line whether a course can begin on this machine; the exit status is 1 if not."""
+    """Print in one line whether a course can start on this machine; the exit status is 1 if not."""
     results = [
         *checks(),
         _run("memory", _memory),
@@ -95,7 +95,7 @@ def room() -> int:
 
 
 def main() -> int:
-    """Print every check; the exit status is 1 where one fails."""
+    """Print every check; the exit status is 1 if one fails."""
     results = checks()
     for check in results:
         print(f"{'ok ' if check.ok else 'BAD'}  {check.name:<12} {check.detail}")
@@ -105,7 +105,7 @@ def main() -> int:
 
 
 def _trouble(results: list[Check]) -> str:
-    """What failed, in one line; empty where nothing did."""
+    """What failed, in one line; empty if nothing did."""
     failed = [f"{check.name}: {check.detail}." for check in results if not check.ok]
     return " ".join(["Not ready.", *failed]) if failed else ""
 
@@ -135,7 +135,7 @@ def _packages() -> list[str]:
 def _extra(name: str) -> str:
     if all(importlib.util.find_spec(package) for package in EXTRAS[name]):
         return "installed"
-    return f"not installed, for those who want it: `pip install 'r3d-helpers[{name}]'`"
+    return f"not installed, optional: `pip install 'r3d-helpers[{name}]'`"
 
 
 def _python() -> str:
@@ -258,6 +258,6 @@ def _kernel() -> str:
 def _browser() -> str:
     try:
         webbrowser.get()
-    except webbrowser.Error:  # on a server, say; any browser that reaches the address will do
+    except webbrowser.Error:  # for example on a server; another machine's browser will do
         return "no browser found: open the address that JupyterLab prints"
     return "a browser opens"

@@ -238,7 +238,7 @@ def test_too_little_disk_is_said_first(build, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("index", "network"),
-    [("--no-index", ""), ("--index-url=http://127.0.0.1:9/", "the network failed on the way; ")],
+    [("--no-index", ""), ("--index-url=http://127.0.0.1:9/", "the network failed; ")],
 )
 def test_what_pip_cannot_find_is_named(monkeypatch, tmp_path, index, network):
     for name in ("EXTRA_INDEX_URL", "FIND_LINKS"):

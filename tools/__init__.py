@@ -1,1 +1,1 @@
-"""What maintainers run: execute the notebooks, make the book, the guide's pages and the zip."""
+"""Tools for maintainers: execute the notebooks, make the book, the guide's pages and the zip."""

@@ -24,14 +24,14 @@ STARTS = re.compile(r'^hunts\.start\("(\w+)"', re.MULTILINE)
 INTRODUCTION = """\
 # Answers, and what to ask
 
-For the moment when you stand behind somebody's shoulder and their screen says "Not yet". Find the
-words of the check on the left; on the right is what they probably did and, where one helps, a
-question to ask them. Ask it and wait: the keyboard stays theirs. Numbers in a message may differ;
-where two rows differ in nothing else, the numbers tell them apart.
+For the moment when a learner's screen says "Not yet" and you are asked for help. Find the words of
+the check on the left; on the right is what the learner probably did and, if one helps, a question
+to ask. Ask it and wait; do not take the keyboard. Numbers in a message may differ; if two rows
+differ in nothing else, look at the numbers.
 
-The answers are those that the checks are tested against. `python -m tools.answers` writes this
-page; a test fails when it is out of date. What to do around the exercises, the
-[instructor's guide](instructor.md) says.
+The checks are tested with these answers. `python -m tools.answers` writes this page; a test fails
+when it is out of date. The [instructor's guide](instructor.md) says what to do around the
+exercises.
 """
 
 
@@ -60,7 +60,7 @@ def page() -> str:
 
 
 def exercise(name: str, task: str) -> str:
-    """What a check asks for, and for each of its messages who gets it."""
+    """What a check asks for, and for each of its messages the answers that get it."""
     messages: dict[str, list[str]] = {}
     for i, (_, _, *about) in enumerate(CASES[name][2]):
         if about:
@@ -75,7 +75,7 @@ def exercise(name: str, task: str) -> str:
 
 
 def hunt(name: str) -> str:
-    """Everything that may be wrong in a program, and what to ask."""
+    """All bugs that a program may have, and what to ask."""
     (title,) = [task.title for task in course.HUNTS if task.name == name]
     made = HUNTS[name]
     rows = [
@@ -84,13 +84,13 @@ def hunt(name: str) -> str:
         for bug in piece.bugs
     ]
     command = f"python -m r3d_helpers.classroom hunt {name} NUMBER"
-    head = f"{made.count} of these, whichever the learner's number chose; `{command}` tells which."
+    head = f"{made.count} of these, chosen by the learner's number; `{command}` tells which."
     table = ["| family | what is wrong | what to ask |", "|---|---|---|", *rows, ""]
     return "\n".join([f"### {title}\n", f"{head}\n", *table])
 
 
 def write_solutions() -> None:
-    """Put hints and solutions, as number 0 has them, below the hunts of the lessons."""
+    """Write the hints and solutions of number 0 below the hunts of the lessons."""
     for name in lessons.HUNTS:
         path = NOTEBOOKS / f"{name}.ipynb"
         notebook = nbformat.read(path, as_version=4)
@@ -115,12 +115,12 @@ def quiz(name: str, task: str) -> str:
 
 
 def bare(said: str) -> str:
-    """What a check has printed, without its first words."""
+    """The text that a check has printed, without its first words."""
     return re.sub(r"^(Not yet|Right): ", "", said.strip())
 
 
 def cell(text: str) -> str:
-    """Text for a cell of a table: outside of code, a star is a star."""
+    """Text for a cell of a table, with stars escaped outside of code."""
     parts = text.replace("|", r"\|").split("`")
     parts[::2] = [re.sub(r"([*<_])", r"\\\1", part) for part in parts[::2]]
     return "`".join(parts)

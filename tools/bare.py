@@ -1,7 +1,7 @@
-"""Does the wheel work where there is nothing else? ``python -m tools.bare``, some minutes.
+"""Does the wheel work without the clone? ``python -m tools.bare``, takes some minutes.
 
 Builds the wheel, installs it and its dependencies, without any extra, into a fresh environment
-away from the clone, and does there what the README says of the package.
+outside of the clone, and tries there what the README says about the package.
 """
 
 import os
@@ -36,7 +36,7 @@ published = R3DEmotion(7)
 assert sum(p.numel() for p in published.parameters()) == 33_253_415
 """
 RUN = ("--checkpoint", "run/best.safetensors")
-COMMANDS = (  # what is given to `python -m r3d_helpers`, and a missing extra that it should name
+COMMANDS = (  # arguments of `python -m r3d_helpers`, and the missing extra that it should name
     (("doctor",), None),
     (("describe", "clips"), None),
     (("train", "clips", "--out", "run", "--clip-len=4", "--size=32", "--epochs=1"), None),
@@ -49,7 +49,7 @@ COMMANDS = (  # what is given to `python -m r3d_helpers`, and a missing extra th
 
 
 def main() -> int:
-    """Build, install, use; the exit status is 1 where something did not go as it should."""
+    """Build, install, use; the exit status is 1 if a step failed."""
     with tempfile.TemporaryDirectory() as place:
         try:
             python = install(Path(place))
@@ -76,14 +76,14 @@ def main() -> int:
 
 
 def install(place: Path) -> str:
-    """Build the wheel and install it into ``place``; the Python that has it.
+    """Build the wheel and install it into ``place``; return the path of its Python.
 
     Raises:
-        WheelError, CalledProcessError: a dependency or the wheel itself cannot be had.
+        WheelError, CalledProcessError: a dependency or the wheel itself cannot be installed.
     """
     sources, wheels, environment = place / "sources", place / "wheels", place / "environment"
     sources.mkdir()
-    for name in SOURCES:  # copied, because building leaves things beside them
+    for name in SOURCES:  # copied, because building writes files beside them
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, sources / name)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -97,7 +97,7 @@ def install(place: Path) -> str:
 
 
 def _run(command: list[str], home: Path) -> subprocess.CompletedProcess[str]:
-    """In ``home``, where neither the clone nor another Python's packages can be found."""
+    """Run a command in ``home``, where neither the clone nor other Pythons' packages are found."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))}
     return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
 

@@ -1,4 +1,4 @@
-"""A page that people write, with parts that a command makes: each lies between two comments."""
+"""Pages written by hand with parts made by a command: each part is between two comments."""
 
 from pathlib import Path
 
@@ -17,6 +17,6 @@ def put(page: str, begin: str, end: str, part: str, name: str) -> str:
 
 
 def rewrite(path: Path, begin: str, end: str, part: str) -> None:
-    """Do so in a file."""
+    """The same in a file."""
     text = put(path.read_text(encoding="utf-8"), begin, end, part, path.name)
     path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,7 +1,7 @@
 """The book: every lesson as a page, the bug lessons as slides too, from their stored outputs.
 
-Sphinx and myst-nb do the work, with the settings of ``docs/conf.py``; nothing is executed. Here is
-what they cannot know. ``python -m tools.book [NOTEBOOKS [OUT]]`` builds it,
+Sphinx and myst-nb do the work, with the settings of ``docs/conf.py``; nothing is executed. This
+file prepares the notebooks for them. ``python -m tools.book [NOTEBOOKS [OUT]]`` builds the book
 from ``notebooks/`` or from other executed copies.
 """
 
@@ -22,7 +22,7 @@ from .notebooks import BUILD, NOTEBOOKS, ROOT, WIDGET_VIEW, widgets
 
 DOCS = ROOT / "docs"
 BOOK = BUILD / "book"
-SLIDE, MORE = "slide", "slide-more"  # tags: a cell begins a slide, or goes on with it
+SLIDE, MORE = "slide", "slide-more"  # tags: a cell starts a slide, or continues it
 GUESS, REPLY, PROGRESS = ASKED = "guess", "reply", "progress"  # tags: they need a kernel
 _ASK = re.compile(r'guesses\.ask\("(\w+)"\)')
 _FIGURE = re.compile(r"\*(The (?:first )?(?:figure|film) .+?)\*(?:\n\n|$)", re.DOTALL)
@@ -33,10 +33,10 @@ def build(executed: Path = NOTEBOOKS, out: Path = BOOK) -> int:
 
     Args:
         executed: the folder of the executed notebooks to show.
-        out: the folder of the book; what is there goes.
+        out: the folder of the book; its old contents are deleted.
 
     Returns:
-        0, or 1 where Sphinx has anything to complain about.
+        0, or 1 if Sphinx warns about anything.
     """
     from sphinx.cmd.build import build_main
 
@@ -55,10 +55,10 @@ def readable(notebook: NotebookNode) -> NotebookNode:
 
     The answer to a guess is folded below the question. The text below a figure becomes its
     alternative text. Explorers that have all their states need no widget; the controls of other
-    widgets are disabled: nothing would follow if they moved.
+    widgets are disabled, because without a kernel they change nothing.
 
     Raises:
-        ValueError: nothing below a figure describes it.
+        ValueError: a figure has no description below it.
     """
     notebook.cells = [
         _folded(cell) for cell in notebook.cells if not _is_tagged(cell, REPLY, PROGRESS)
@@ -86,7 +86,7 @@ def readable(notebook: NotebookNode) -> NotebookNode:
 
 
 def _folded(cell: NotebookNode) -> NotebookNode:
-    """The answer in place of a cell that asks for a guess; any other cell as it is."""
+    """The answer instead of a cell that asks for a guess; any other cell unchanged."""
     if not _is_tagged(cell, GUESS):
         return cell
     answer = guesses.folded(course.guess(_ASK.search(cell.source)[1]))
@@ -118,7 +118,7 @@ def slides(notebook: NotebookNode) -> str:
 
 
 def unpack(package: str, folder: Path) -> None:
-    """Put the browser scripts of a package that is carried along into ``folder``."""
+    """Put the browser scripts of a package in ``docs/vendor.zip`` into ``folder``."""
     with zipfile.ZipFile(DOCS / "vendor.zip") as archive:
         wanted = [name for name in archive.namelist() if name.startswith(f"{package}/")]
         archive.extractall(folder, wanted)

@@ -1,4 +1,4 @@
-"""Our guards beside general libraries, on the specimens of tests/zoo.py: a table in Markdown.
+"""Compare our guards with general libraries on the models of tests/zoo.py: a Markdown table.
 
     python -m tools.compare_guards                         the table, to the terminal
     python -m tools.compare_guards docs/learn/guards.md    put it into that page
@@ -31,17 +31,17 @@ MARKS = "<!-- table: made by tools/compare_guards.py -->", "<!-- end of table --
 
 
 def loss_of(answer: Tensor | tuple, targets: Tensor) -> Tensor:
-    """Cross-entropy of the first part of an answer; some models give another one in training."""
+    """Cross-entropy of the first part of an answer; in training, some models return several."""
     return F.cross_entropy(answer[0] if isinstance(answer, tuple) else answer, targets)
 
 
 def ours(model: nn.Module, video: Tensor, targets: Tensor) -> str:
-    """Whether our guards accuse a model."""
+    """Whether our guards report a fault in a model."""
     return "" if guards.check(model, video, targets).ok else "found"
 
 
 def torchtest2(model: nn.Module, video: Tensor, targets: Tensor) -> str:
-    """Whether one of its checks fails or warns; all of them but the long training, which is off."""
+    """Whether one of its checks fails or warns; all checks except the long training."""
     from torchtest2 import check_model
 
     skip = ["overfit_batch"]
@@ -67,7 +67,7 @@ def torch_audit(model: nn.Module, video: Tensor, targets: Tensor) -> str:
 
 
 def torcheck(model: nn.Module, video: Tensor, targets: Tensor) -> str:
-    """Whether it stops two steps of training: parameters must change, nothing may be NaN or inf."""
+    """Whether it stops two training steps: parameters must change, no value may be NaN or inf."""
     import torcheck as library
 
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
@@ -89,7 +89,7 @@ LIBRARIES = {"torchtest2": torchtest2, "torch-audit": torch_audit, "torcheck": t
 
 
 def accuses(ask: Callable, make: Callable, shape: tuple[int, ...]) -> str:
-    """Make a model and ask about it; an error in its training is found too, by anybody."""
+    """Make a model and check it; an error in its training counts as found."""
     torch.manual_seed(0)
     model, video = make(), torch.randn(shape)
     targets = torch.arange(len(video)) % zoo.K
@@ -102,13 +102,13 @@ def accuses(ask: Callable, make: Callable, shape: tuple[int, ...]) -> str:
 
 
 def count(verdicts: list[str]) -> str:
-    """How many are found, and how many more there is a warning about."""
+    """How many are found, and how many more get a warning."""
     warned = verdicts.count("warned")
     return str(verdicts.count("found")) + (f" (+ {warned} warned)" if warned else "")
 
 
 def table() -> str:
-    """Each broken specimen, who finds it; then how many of each kind are accused."""
+    """The table: who finds each broken model; then how many of each kind are reported."""
     tools, missing = {"guards.check": ours}, []
     for name, ask in LIBRARIES.items():
         try:

@@ -1,8 +1,8 @@
-"""The learner's copy of the lessons: no outputs, no solutions, and never written over.
+"""The learner's copies of the lessons: without outputs and solutions, and never overwritten.
 
-The tag ``solution`` says what is taken out, nbconvert takes it. Beside the copies a folder,
-``.r3d/``, keeps the solutions for those who ask, and of each copy the version that it was made
-from, so that an update can tell whether somebody has worked in it.
+nbconvert removes the cells with the tag ``solution``. Beside the copies, the folder ``.r3d/`` holds
+the solutions for the buttons, and for each copy the version that it was made from, so that an
+update can see whether a learner has changed it.
 """
 
 import hashlib
@@ -24,8 +24,8 @@ from nbformat import NotebookNode
 from r3d_helpers.classroom.progress import HIDDEN, SOLUTIONS
 from r3d_helpers.files import replacing
 
-SOLUTION = "solution"  # the tag of a cell that learners see when they ask for it
-MADE = "copies.json"  # in `HIDDEN`: by name of the file, the version it was made from
+SOLUTION = "solution"  # the tag of a cell that learners see only if they ask for it
+MADE = "copies.json"  # in `HIDDEN`: by file name, the version that a copy was made from
 _CHECK = re.compile(r"^(?:checks\.|hunts\.start\(\")(\w+)", re.MULTILINE)
 _FOLD = re.compile(r"<details>\s*<summary>.*?</summary>\s*(.*?)\s*</details>", re.DOTALL)
 
@@ -33,16 +33,16 @@ _FOLD = re.compile(r"<details>\s*<summary>.*?</summary>\s*(.*?)\s*</details>", r
 def renew(originals: Path, folder: Path, book: str = "") -> list[str]:
     """Bring the learner's copies up to date.
 
-    What is missing is copied, and what nobody has worked in is renewed. Where somebody has, the
-    copy stays, and the newer lesson lies beside it. To run a lesson is no work in this sense.
+    Missing copies are made, and unchanged ones are replaced. A copy that the learner has changed
+    stays, and the newer lesson is put beside it. Running a lesson does not count as a change.
 
     Args:
-        originals: the folder of the lessons as they are published.
-        folder: the folder of the copies; made if need be.
+        originals: the folder of the published lessons.
+        folder: the folder of the copies; created if needed.
         book: the address of the book, for a link in each copy; empty for none.
 
     Returns:
-        What there is to say, a line for each lesson that now lies beside somebody's own.
+        Messages, one for each lesson that was put beside a changed copy.
     """
     made, solutions, news = _versions(folder), {}, []
     for path in sorted(originals.glob("*.ipynb")):
@@ -93,7 +93,7 @@ def answers(notebook: NotebookNode) -> dict[str, str]:
 
 
 def version(notebook: NotebookNode) -> str:
-    """What a notebook says, as a short code: another one after any change but of outputs."""
+    """A short code of a notebook's cells, which changes with them, but not with outputs."""
     cells = [(cell.cell_type, cell.source.strip()) for cell in notebook.cells]
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:16]
 
@@ -105,7 +105,7 @@ def _link(copy: NotebookNode, page: str) -> None:
 
 
 def _versions(folder: Path) -> dict[str, str]:
-    """What each copy was made from; what cannot be read counts as worked in."""
+    """The version that each copy was made from; empty if the file cannot be read."""
     try:
         return dict(json.loads((folder / HIDDEN / MADE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -113,7 +113,7 @@ def _versions(folder: Path) -> dict[str, str]:
 
 
 def _place(folder: Path, name: str, new: str, made: Mapping[str, str]) -> Path | None:
-    """Where the version ``new`` of a lesson belongs; ``None`` where it has been delivered."""
+    """Where to put the version ``new`` of a lesson; None if it is there already."""
     for place in _names(folder, name):
         known = made.get(place.name)
         if not place.exists():
@@ -122,12 +122,12 @@ def _place(folder: Path, name: str, new: str, made: Mapping[str, str]) -> Path |
         if known == new:
             return None
         if _reads(place) == (known or new):
-            return place  # nobody has worked in it
+            return place  # the learner has not changed it
     raise AssertionError("the names do not end")
 
 
 def _names(folder: Path, name: str) -> Iterator[Path]:
-    """The lesson's own name, then those beside it."""
+    """Paths for a lesson: its own name first, then numbered ones."""
     yield folder / f"{name}.ipynb"
     yield folder / f"{name}-new.ipynb"
     for number in itertools.count(2):
@@ -135,7 +135,7 @@ def _names(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _reads(path: Path) -> str:
-    """The version of a file; empty where it is no notebook any more."""
+    """The version of a file; empty if it is no longer a notebook."""
     try:
         return version(nbformat.read(path, as_version=4))
     except (OSError, ValueError, AttributeError, KeyError, nbformat.ValidationError):

@@ -1,11 +1,11 @@
-"""Does damage ever do worse than `VideoError`? Reads thousands of damaged files of five containers.
+"""Does a damaged file raise only `VideoError`? Reads thousands of damaged files of five containers.
 
     python -m tools.fuzz_video [--files 3000] [--seed 0] [--jobs 2] [--limit 5]
 
-Every file is read in another process, which may crash or hang as it likes. Fails on a crash, on a
-file that takes longer than the limit, and on any exception other than `VideoError`; also where
-fewer than half of the files still show a frame, because such damage would test little. The files
-that did it are kept in build/fuzz. The same seed makes the same files.
+Every file is read in another process, which may crash or hang. Fails on a crash, on a file that
+takes longer than the limit, and on any exception other than `VideoError`; also if fewer than half
+of the files still show a frame, because such damage would test little. The files that failed are
+kept in build/fuzz. The same seed makes the same files.
 """
 
 import argparse
@@ -32,7 +32,7 @@ HOME = Path(__file__).resolve().parent.parent
 KEPT = HOME / "build" / "fuzz"
 WRONG = "exception", "crash", "hang"
 VERDICTS = "frames", "VideoError", *WRONG
-CONTAINERS = {  # a name that ends as the files do: FFmpeg's format, video and sound encoder
+CONTAINERS = {  # from a name with the files' ending to FFmpeg's format, video and sound encoder
     "h264.mp4": ("mp4", "libx264", "aac"),
     "vp9.webm": ("webm", "libvpx-vp9", "libopus"),
     "mjpeg.avi": ("avi", "mjpeg", "pcm_s16le"),
@@ -44,7 +44,7 @@ Job = tuple[str, int, int]  # what makes a damaged file: container, seed, number
 
 
 class Result(NamedTuple):
-    """What came of a damaged file."""
+    """The result of reading a damaged file."""
 
     job: Job
     verdict: str
@@ -73,7 +73,7 @@ def chunk(data: bytearray, dice: random.Random) -> slice:
 
 
 def zero(data: bytearray, dice: random.Random) -> None:
-    """Zeros, as a disk gives for a sector that it lost."""
+    """Zeros, as from a lost sector of a disk."""
     part = chunk(data, dice)
     data[part] = bytes(len(data[part]))
 
@@ -96,7 +96,7 @@ def double(data: bytearray, dice: random.Random) -> None:
 
 
 def header(data: bytearray, dice: random.Random) -> None:
-    """A number that is as large or as small as can be, where headers and indexes lie."""
+    """An extremely large or small number in a header or an index."""
     place = dice.choice([dice.randrange(2000), len(data) - dice.randrange(2000)])
     number = dice.choice([0, 1, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1])
     data[place : place + 4] = number.to_bytes(4, dice.choice(["big", "little"]))
@@ -141,7 +141,7 @@ def damaged_file(name: str, seed: int, number: int) -> bytes:
 
 
 def read(path: Path) -> str:
-    """What comes of a file."""
+    """Read a file, and return the verdict and details."""
     from r3d_helpers import sampler, video
 
     try:
@@ -154,9 +154,9 @@ def read(path: Path) -> str:
 
 
 def serve(pipe: connection.Connection, folder: str) -> None:
-    """Make and read one file after the other, as the pipe names them."""
+    """Make and read one file after the other, named by messages from the pipe."""
     warnings.simplefilter("ignore")
-    for name in CONTAINERS:  # what is made and imported once counts for no damaged file
+    for name in CONTAINERS:  # imports and first reads must not count as time of a damaged file
         path = Path(folder) / f"whole.{os.getpid()}.{name}"
         path.write_bytes(whole_file(name))
         if read(path) != "frames":
@@ -203,7 +203,7 @@ class Worker:
 
 
 def read_all(jobs: Iterable[Job], count: int, limit: float) -> Iterator[Result]:
-    """Read every file; yields what came of it, as soon as that is known."""
+    """Read every file; yields each result as soon as it is known."""
     jobs = iter(jobs)
     with tempfile.TemporaryDirectory() as folder:
         workers = [Worker(folder) for _ in range(count)]

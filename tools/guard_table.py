@@ -1,7 +1,7 @@
-"""``python -m tools.guard_table`` renews the maintainers' table of guards, from the tests.
+"""``python -m tools.guard_table`` writes the maintainers' table of guards, from the tests.
 
 A test that protects the repository or the lessons says in its docstring what goes wrong without
-it: ``Without it: ...``. Tests that only ask whether a function does what it says have none.
+it: ``Without it: ...``. Tests of what a function does have no such line.
 """
 
 import ast

@@ -1,6 +1,6 @@
 """JupyterLab on a learner's copy of the lessons, with the book behind a link: ``make lab``.
 
-What is given after ``python -m tools.lab`` goes on to JupyterLab.
+Arguments after ``python -m tools.lab`` are passed to JupyterLab.
 """
 
 import subprocess
@@ -12,11 +12,11 @@ from .notebooks import BUILD, NOTEBOOKS, ROOT
 
 PLAYGROUND = ROOT / "playground"
 FIRST = "00_meet_the_clip.ipynb"
-BOOK = "/static/book"  # where JupyterLab's server has the pages below `BUILD`
+BOOK = "/static/book"  # the address of the book on JupyterLab's server
 
 
 def main(options: list[str]) -> int:
-    """Renew the copies and the book, and open the first lesson; the exit status is Jupyter's."""
+    """Update the copies and the book, and open the first lesson; the exit status is Jupyter's."""
     for line in copies.renew(NOTEBOOKS, PLAYGROUND, BOOK):
         print(line)
     if _is_old(BUILD / "book" / "index.html"):
@@ -27,12 +27,12 @@ def main(options: list[str]) -> int:
     while True:
         try:
             return jupyter.wait()
-        except KeyboardInterrupt:  # JupyterLab got it as well, and asks what is meant
+        except KeyboardInterrupt:  # JupyterLab gets it, too, and asks for confirmation
             pass
 
 
 def command() -> list[str]:
-    """How Python starts JupyterLab on the first lesson; links to ``docs/`` lead somewhere."""
+    """The command that opens JupyterLab on the first lesson, such that links to ``docs/`` work."""
     return [
         *("-m", "jupyterlab"),
         f"--ServerApp.root_dir={ROOT}",
@@ -42,7 +42,7 @@ def command() -> list[str]:
 
 
 def _is_old(page: Path) -> bool:
-    """Whether a lesson or a page of the book is newer than what was made of it."""
+    """Whether a lesson or a page is newer than the book."""
     sources = [*NOTEBOOKS.glob("*.ipynb"), *ROOT.glob("docs/*/*.md"), ROOT / "README.md"]
     return not page.exists() or page.stat().st_mtime < max(s.stat().st_mtime for s in sources)
 

@@ -1,7 +1,7 @@
-"""What the lessons are: ``python -m tools.lessons`` renews the table of them in the README.
+"""The list of lessons: ``python -m tools.lessons`` writes the table in the README.
 
-Each notebook says in its metadata, under ``lesson``, what kind of lesson it is, its place, the
-minutes it takes, the lessons to have done before, and its question. Every list is made of this.
+The metadata of each notebook has, under ``lesson``, its kind, order, minutes, the lessons to do
+before, and its question. Every list of lessons is made from this.
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class Lesson:
         kind: one of `KINDS`; a bug lesson keeps the ten headings.
         order: its number.
         minutes: to read and do it.
-        needs: names of the lessons to have done before.
-        after: names of those whose results its kernel uses; it is executed after them.
-        question: what it answers.
+        needs: names of the lessons to do before.
+        after: names of the lessons whose results its kernel uses; it is executed after them.
+        question: the question that it answers.
     """
 
     path: Path
@@ -49,10 +49,10 @@ class Lesson:
 
 
 def read(path: Path) -> Lesson:
-    """What a notebook says of itself.
+    """Read the metadata of a notebook.
 
     Raises:
-        ValueError: it does not, or names a kind that is not known.
+        ValueError: something is missing, or its kind is not known.
     """
     notebook = nbformat.read(path, as_version=4)
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")

@@ -1,8 +1,8 @@
 """Execute the notebooks: ``python -m tools.notebooks run | refresh``.
 
-``run`` leaves executed copies in ``build/notebooks/``. ``refresh`` executes in place, for a commit:
-what differs from run to run without meaning anything is taken out, so that a second refresh on the
-same machine changes nothing.
+``run`` writes executed copies to ``build/notebooks/``. ``refresh`` executes in place, for a commit:
+parts of the outputs that change with every run are removed, so that a second refresh on the same
+machine changes nothing.
 """
 
 import json
@@ -42,12 +42,12 @@ def execute(
     The kernel computes on one thread, so that outputs do not depend on how many run side by side.
 
     Args:
-        notebook: is changed in place.
-        record_timing: note in each cell's metadata when it began and ended.
+        notebook: changed in place.
+        record_timing: store the start and end time in each cell's metadata.
         after_cell: called after each cell, with ``cell`` and ``cell_index``.
 
     Raises:
-        CellExecutionError: a cell fails that is not tagged ``raises-exception``.
+        CellExecutionError: a cell without the tag ``raises-exception`` fails.
     """
     client = NotebookClient(
         notebook,
@@ -55,7 +55,7 @@ def execute(
         kernel_name="python3",
         record_timing=record_timing,
         coalesce_streams=True,
-        extra_arguments=["--log-level=40"],  # errors only: it warns of its own local sockets
+        extra_arguments=["--log-level=40"],  # errors only, without warnings about its own sockets
         resources={"metadata": {"path": str(NOTEBOOKS)}},
         on_cell_complete=after_cell,
     )
@@ -63,13 +63,13 @@ def execute(
 
 
 def tidy(notebook: NotebookNode) -> None:
-    """Take out of the outputs what names this machine or changes with every run."""
+    """Remove from the outputs what names this machine or changes with every run."""
     _drop_uncompared_widgets(notebook)
     text = nbformat.writes(notebook)
     for number, model_id in enumerate(widgets(notebook)):
         text = text.replace(model_id, f"{number:032x}")
-    # Tracebacks name files of this machine; what follows the package folder says enough. A path
-    # may stand right behind a colour code, which ends in "m".
+    # Tracebacks name files of this machine: keep only the part after the package folder. A path
+    # may come right after a colour code, which ends in "m".
     path = r"(?:(?<=[\d;]m)|(?<![\w./~+-]))[~/][\w./~+-]{0,200}/site-packages/"
     text = re.sub(path, "site-packages/", text)
     text = text.replace(f"{ROOT}/", "")
@@ -112,7 +112,7 @@ def _side_by_side(paths: Sequence[Path], keep: bool) -> int:
     """
     after = {path.stem: nbformat.read(path, 4).metadata.lesson.get("after", ()) for path in paths}
     waited_for = {name for names in after.values() for name in names}
-    # No core waits: first what others wait for, last what waits.
+    # So that no core is idle: first the notebooks that others wait for, last those that wait.
     order = sorted(paths, key=lambda path: (path.stem not in waited_for, len(after[path.stem])))
     begun: dict[str, Future] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -131,7 +131,7 @@ def _run_one(path: Path, others: Sequence[Future], line: int, keep: bool) -> tup
     """Execute a notebook after the ``others``, with a bar in a ``line``.
 
     Returns:
-        Its name, seconds, and a verdict. What it shows is kept in place, or else in a copy.
+        Its name, seconds, and a verdict. The outputs are written in place, or else to a copy.
     """
     wait(others)
     began = time.perf_counter()
@@ -167,7 +167,7 @@ def widgets(notebook: NotebookNode) -> dict[str, NotebookNode]:
 
 
 def _drop_uncompared_widgets(notebook: NotebookNode) -> None:
-    """A progress bar's last state is a timing; its view goes, and what no other view needs."""
+    """Remove the views of progress bars, which show timings, and the widgets only they need."""
     views = []
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):

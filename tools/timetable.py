@@ -1,7 +1,7 @@
 """Timetables from measured cells: ``python -m tools.timetable measure | write``.
 
-``measure`` executes the notebooks and notes in ``docs/teach/timings.csv`` how long each cell takes.
-``write`` computes the timetables of ``docs/teach/plans.toml`` from it and renews them in the guide.
+``measure`` executes the notebooks and writes each cell's seconds to ``docs/teach/timings.csv``.
+``write`` computes the timetables of ``docs/teach/plans.toml`` from it and writes them to the guide.
 """
 
 import csv
@@ -29,12 +29,12 @@ PLANS = ROOT / "docs" / "teach" / "plans.toml"
 SLOW = 2  # a learner's laptop may need twice the measured seconds
 WORDS = 140  # a minute: an unhurried talk; telling takes no longer than reading aloud
 LINES = 15  # of code a minute: four seconds to point at one and say what it is for
-LOOK = 1 / 6  # minutes for each code cell: everybody runs it and looks at what it shows
-PREDICT = 3  # minutes: one in silence, one for the vote, one for what people thought
-QUICK = 1  # minute: hands up at once, where the answer stands on the screen
+LOOK = 1 / 6  # minutes for each code cell: everybody runs it and looks at its output
+PREDICT = 3  # minutes: one in silence, one for the vote, one for the reasons
+QUICK = 1  # minute: hands up at once, if the answer is already on the screen
 RESERVE = 5  # minutes that a timetable must leave free, for questions
 
-START = "Start"  # what stands above a lesson's first heading
+START = "Start"  # the name of the part above a lesson's first heading
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Cell:
 
     @property
     def minutes(self) -> float:
-        """What it takes to tell and show it, without the computing."""
+        """Minutes to tell and show it, without the computing."""
         return self.words / WORDS + self.lines / LINES + (LOOK if self.id else 0)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A section up to the cell with the tag ``before``; ``note`` tells people where that is."""
+    """A section up to the cell with the tag ``before``; ``note`` says in words where that is."""
 
     section: str
     before: str
@@ -64,15 +64,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Block:
-    """A line of a timetable: so many ``minutes``, or else what its sections of a lesson need."""
+    """A line of a timetable: fixed ``minutes``, or the minutes that its sections need."""
 
     what: str
     lesson: str = ""
     together: tuple[str | Part, ...] = ()
     predict: dict[str, int] = field(default_factory=dict)  # which have a vote, and its minutes
     told: dict[str, int] = field(default_factory=dict)  # which are told, not run, in how many
-    alone: dict[str, int] = field(default_factory=dict)  # what people do on their own, and minutes
-    late: tuple[str, ...] = ()  # what to leave out when you are late
+    alone: dict[str, int] = field(default_factory=dict)  # what people do alone, and its minutes
+    late: tuple[str, ...] = ()  # what to leave out if there is too little time
     minutes: int = 0
     learners: str = ""  # what they do meanwhile
 
@@ -102,7 +102,7 @@ class Plan:
 
 
 def plans() -> tuple[Plan, ...]:
-    """The timetables as the file has them."""
+    """Read the timetables from the file."""
     file = tomllib.loads(PLANS.read_text(encoding="utf-8"))
     return tuple(
         Plan(plan["name"], plan["length"], tuple(map(_block, plan["block"])))
@@ -118,7 +118,7 @@ def _block(entry: dict) -> Block:
 
 
 def _alone(lesson: str, part: str | dict) -> tuple[str, int]:
-    """What people do on their own, and its minutes; those of exercises are the course's."""
+    """What people do alone, and its minutes; those of exercises come from the course."""
     if isinstance(part, dict):
         return part["section"], part["minutes"]
     minutes = exercises(lesson)
@@ -182,7 +182,7 @@ def _seconds(cell: nbformat.NotebookNode) -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """A block, worked out: its minutes, its measured seconds, and what leaving parts out saves."""
+    """A block with its minutes, measured seconds, and the minutes saved by leaving parts out."""
 
     block: Block
     minutes: float
@@ -191,15 +191,15 @@ class Row:
 
 
 def rows(plan: Plan, seconds: dict[tuple[str, str], float]) -> list[Row]:
-    """Work out every block of a plan.
+    """Compute every block of a plan.
 
-    A section needs those above it to have run. Where some were left out, people choose Run All
-    Above, and it computes all that stands above, also what it has computed before. An exercise
-    needs its lesson's beginning only, and what is told does not run. What is moved, and is no
-    exercise, is reached like any section.
+    A section needs all sections above it to have run. If some were left out, people choose Run All
+    Above, which runs everything above, also cells that have run before. An exercise needs only the
+    start of its lesson, and what is told is not run. Explorers that are moved are reached like any
+    section.
 
     Raises:
-        ValueError: a section or tag is not in its lesson, or a cell has no time.
+        ValueError: a section or tag is not in its lesson, or a cell has no measured time.
     """
     worked_out, ran = [], defaultdict(int)  # ran: how many cells of each lesson so far
     for block in plan.blocks:
@@ -224,7 +224,7 @@ def rows(plan: Plan, seconds: dict[tuple[str, str], float]) -> list[Row]:
 def _computing(
     block: Block, parts: dict[str, list[int]], lesson: list[Cell], costs: list[float], ran: int
 ) -> tuple[float, int]:
-    """A block's seconds, where the first ``ran`` cells have run; and how many have after it."""
+    """A block's seconds if the first ``ran`` cells have run, and how many have run after it."""
     computing, short = 0.0, exercises(block.lesson)
     for name, part in parts.items():
         code = [i for i in part if lesson[i].id]
@@ -260,7 +260,7 @@ def _name(part: str | Part) -> str:
 
 
 def table(plan: Plan, seconds: dict[tuple[str, str], float]) -> str:
-    """The timetable as Markdown, with what it adds up to and what it leaves out."""
+    """The timetable as Markdown, with its sums and with what it leaves out."""
     worked_out = rows(plan, seconds)
     lines = ["| start | min | what | learners | late? leave out |", "|---|---|---|---|---|"]
     # The clock is rounded, not the blocks: ten of them, each rounded up, would cost five minutes.
@@ -323,21 +323,21 @@ def _clock(minutes: int) -> str:
 
 
 def rates() -> str:
-    """What the minutes are made of, as Markdown."""
+    """How the minutes are computed, as Markdown."""
     return f"""\
-- **Telling:** {WORDS} words a minute, an unhurried talk. You will tell the text rather than read it
-  out, and that takes no longer.
+- **Telling:** {WORDS} words a minute, a slow talk. You will tell the text in your own words, and
+  that takes no longer.
 - **Code:** {LINES} lines a minute: {60 // LINES} seconds to point at one and say what it is for.
 - **Looking:** {round(60 * LOOK)} seconds for each code cell: everybody runs it and looks.
 - **A vote:** {PREDICT} minutes: one in silence, one for the vote, one for two people's reasons. A
   quick vote: {QUICK} minute.
-- **Computing:** the measured seconds, times {SLOW} for a slow laptop. A jump counts in full, for it
-  runs everything above once more. The tables show the seconds as measured.
+- **Computing:** the measured seconds, times {SLOW} for a slow laptop. A jump counts in full,
+  because it runs everything above again. The tables show the seconds as measured.
 - **Working on their own:** an exercise and a hunt have the minutes that the lesson names. Those for
   moving something are in `plans.toml`, and so are those for telling something from the board. All
   of them are a guess.
-- **Doing** is the sum of what people do on their own. Votes are counted apart, and running a cell
-  together is not counted at all.
+- **Doing** is the sum of what people do on their own. Votes are counted separately, and running a
+  cell together is not counted.
 - **Reserve:** {RESERVE} minutes or more, for questions. A test fails when there are fewer."""
 
 

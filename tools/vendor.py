@@ -1,6 +1,6 @@
 """Make ``docs/vendor.zip`` again: the scripts that the book carries. Needs npm, and only for this.
 
-The book asks no other host for anything, so what a browser needs travels with it.
+The book loads nothing from other hosts, so it brings all that a browser needs.
 """
 
 import subprocess
@@ -38,7 +38,7 @@ def main() -> None:
                 for name in names:
                     info = zipfile.ZipInfo(
                         f"{place}/{Path(name).name}"
-                    )  # no date: same bytes again
+                    )  # no date, so that the bytes are the same each time
                     info.compress_type = zipfile.ZIP_DEFLATED
                     # pyrefly: ignore[missing-attribute]
                     archive.writestr(info, tar.extractfile(f"package/{name}").read())

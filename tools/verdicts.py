@@ -1,7 +1,7 @@
-"""What the lessons state and the tests compare: ``python -m tools.verdicts`` writes the list.
+"""The outputs that tests compare, and the bounds in them: ``python -m tools.verdicts`` lists them.
 
-A cell whose output is compared stays so, and a bound that it states stays as strict, unless
-somebody changes this list as well: `tests/test_notebooks.py` compares the two.
+No cell can drop out of the comparison, and no bound can become weaker, without a change of this
+list: `tests/test_notebooks.py` compares it with the lessons.
 """
 
 import ast
@@ -20,7 +20,7 @@ HEAD = ("lesson", "cell", "bounds")
 
 
 def verdicts(path: Path) -> list[tuple[str, str, str]]:
-    """The cells of a lesson whose output is compared, each with the bounds that it states."""
+    """The cells of a lesson whose output is compared, each with the bounds in its code."""
     rows = []
     for cell in nbformat.read(path, as_version=4).cells:
         compared = "nbval-ignore-output" not in cell.metadata.get("tags", ())
@@ -40,7 +40,7 @@ def table() -> str:
 
 
 def _bounds(source: str) -> list[str]:
-    """What is said to be smaller or larger, equal to a number, or close, as it is written."""
+    """The comparisons in a cell, as source text: smaller, larger, equal to a number, or close."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Compare):

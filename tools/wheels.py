@@ -1,4 +1,4 @@
-"""Collect the wheels of everything that the package needs, for this machine or for another kind."""
+"""Collect the wheels of the package's dependencies, for this machine or for another kind."""
 
 import email
 import importlib.metadata
@@ -21,7 +21,7 @@ PLATFORM = re.compile(r"(win|macosx_\d+_\d+|manylinux_2_\d+)_(amd64|arm64|aarch6
 
 
 class WheelError(Exception):
-    """Why the wheels are not complete, and what to do."""
+    """The wheels are not complete; says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Target:
         return f"{self.platform or 'this machine'}, Python {self.python}"
 
     def pip_options(self) -> list[str]:
-        """What makes ``pip download`` choose for it."""
+        """The arguments of ``pip download`` for this kind of machine."""
         if self.platform is None:
             return []
         platforms = [self.platform]
         if found := re.fullmatch(r"manylinux_2_(\d+)_(\w+)", self.platform):
-            # pip takes the name literally, and many a wheel is made for an older glibc.
+            # pip takes the name literally, but many wheels are made for an older glibc.
             newest, machine = int(found[1]), found[2]
             platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(newest, 4, -1)]
             platforms += [f"manylinux{year}_{machine}" for year in (2014, 2010, 1)]
@@ -53,7 +53,7 @@ class Target:
         return [*options, f"--python-version={self.python}", "--implementation=cp"]
 
     def markers(self) -> dict[str, str]:
-        """What a requirement's marker is compared with where it differs from this machine."""
+        """The values for requirement markers that differ from those of this machine."""
         if self.platform is None:
             return {}
         # pyrefly: ignore[missing-attribute]
@@ -74,10 +74,10 @@ class Target:
 
 
 def gather(target: Target, folder: Path, extra: str | None = "lessons") -> None:
-    """Download into ``folder`` the wheels of what the package needs, with an extra or without.
+    """Download the wheels of the package's dependencies into ``folder``, with or without an extra.
 
-    pip judges markers such as ``sys_platform == "win32"`` by the machine it runs on. Here they are
-    read from the wheels and judged by the target, until nothing more is asked for.
+    pip evaluates markers such as ``sys_platform == "win32"`` for the machine it runs on. Here they
+    are read from the wheels and evaluated for the target, until no requirement is left.
 
     Raises:
         WheelError: pip finds no wheel for something, or cannot reach its registry.
@@ -107,7 +107,7 @@ def gather(target: Target, folder: Path, extra: str | None = "lessons") -> None:
 
 
 def _extra(project: dict, name: str) -> set[str]:
-    """What one of the package's extras asks for; it may ask for another one."""
+    """The requirements of one of the package's extras, which may include another extra."""
     found = set()
     for text in project["optional-dependencies"][name]:
         requirement = Requirement(text)
@@ -121,8 +121,8 @@ def _extra(project: dict, name: str) -> set[str]:
 def _torch(target: Target) -> tuple[list[str], str | None]:
     """The build of torch and torchvision for a machine, and where it is if not in the registry.
 
-    For Linux the registry alone would give a CUDA build of several GB. This machine's build is
-    taken for its like, and the CPU build for other Linux machines.
+    For Linux the registry alone would give a CUDA build of several GB. For machines like this one,
+    this machine's build is taken; for other Linux machines, the CPU build.
     """
     names = ("torch", "torchvision")
     builds = [importlib.metadata.version(name).partition("+")[2] for name in names]
@@ -150,7 +150,7 @@ def _download(requirements: list[str], target: Target, folder: Path, *options: s
             if line.startswith(("Downloading ", "Using cached ")):
                 print(f"  {line}", flush=True)
             elif line.startswith("WARNING: Retrying "):
-                network = "the network failed on the way; "
+                network = "the network failed; "
             elif line.startswith("ERROR: "):
                 errors.append(line.removeprefix("ERROR: ").partition(" (from versions")[0])
     if pip.returncode:
@@ -164,7 +164,7 @@ def _wheels(folder: Path) -> dict[str, Path]:
 
 
 def _needs(wheel: Path, extras: set[str], markers: dict[str, str]) -> set[str]:
-    """What a wheel, with these extras, requires where the markers hold."""
+    """What a wheel with these extras requires, if the markers hold."""
     with zipfile.ZipFile(wheel) as file:
         (info,) = [name for name in file.namelist() if _METADATA.fullmatch(name)]
         lines = email.message_from_bytes(file.read(info)).get_all("Requires-Dist", [])

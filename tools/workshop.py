@@ -1,4 +1,4 @@
-"""Pack a zip for a room with bad wifi, and prove that it installs and runs without a network.
+"""Pack a zip for a room with bad wifi, and test that it installs and runs without a network.
 
 ``python -m tools.workshop`` leaves ``build/workshop.zip``: the notebooks without
 outputs and solutions, the exercises to take home, the samples, the cheat sheet, this package, and
@@ -26,8 +26,8 @@ from .wheels import PLATFORM, Target, WheelError, gather
 
 FOLDER = BUILD / "workshop"
 ZIP = BUILD / "workshop.zip"
-LEARNER = Path(__file__).parent / "learner"  # what the zip runs; nothing else of tools/ is in it
-INSIDE = "r3d-workshop"  # the one folder that the zip unpacks to
+LEARNER = Path(__file__).parent / "learner"  # the only files of tools/ in the zip
+INSIDE = "r3d-workshop"  # the folder that the zip unpacks to
 COPIED = (
     "LICENSE",
     "README.md",
@@ -64,12 +64,12 @@ You need Python 3.11 or newer, and no network.
    says in one line whether the machine is ready, and opens JupyterLab with the first lesson.
    The same command opens it again later.
 
-If it says "Not ready", it also says what to do. If that does not help, show the line to whoever
-gives the course.
+If it says "Not ready", it also says what to do. If that does not help, show the line to your
+instructor.
 
 notebooks/                   the lessons; what you change and run there is yours
-notebooks/progress.json      comes with your first guess: what you guessed and solved, for you alone
-notebooks/take_home.ipynb    a small program to mend for each of the lessons 00 to 06
+notebooks/progress.json      written with your first guess: your guesses and solutions, only for you
+notebooks/take_home.ipynb    a small program to fix for each of the lessons 00 to 06
 docs/learn/cheat-sheet.md    axes, gates and an LSTM on a sheet of paper
 docs/learn/symptoms.md       from what you see to where it is explained
 docs/learn/glossary.md       what the words mean
@@ -77,20 +77,20 @@ docs/learn/trouble.md        when something is wrong
 docs/reference/own-videos.md commands for your own videos
 README.md                    the whole project
 
-To be rid of it, delete this folder: nothing is installed anywhere else. (JupyterLab keeps a few
-settings of its own in your home folder.)
+To remove it, delete this folder: nothing is installed anywhere else. (JupyterLab stores a few
+settings in your home folder.)
 """
 TAKE_HOME = """\
 # Take home
 
-A small program for each lesson, to mend in your own time. Nothing checks the answer here: write a
-test that fails before and passes after. Whoever gave the course has solutions."""
+A small program for each lesson, to fix in your own time. There is no check here: write a test that
+fails before and passes after. Your instructor has the solutions."""
 PROVED = "01_bug_permute"
 _TAKE_HOME = re.compile(
     r"^(\*\*Take home\.\*\*.+?)\n\n```python\n(.+?)\n```$", re.DOTALL | re.MULTILINE
 )
 _NOWHERE = "http://127.0.0.1:9"
-# Run under `unshare`, where even loopback is down at first, and Jupyter's kernels need it.
+# Run under `unshare`, where at first even the loopback is down, which Jupyter's kernels need.
 _LOOPBACK_ALONE = """
 import fcntl, os, socket, struct, sys
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
@@ -100,7 +100,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 
 class WorkshopError(Exception):
-    """Why there is no zip, and what to do."""
+    """No zip was made; says why, and what to do."""
 
 
 def take_home(page: str) -> NotebookNode:
@@ -115,10 +115,10 @@ def take_home(page: str) -> NotebookNode:
 
 
 def assemble(folder: Path) -> None:
-    """Write everything but the wheels into ``folder``, which must not exist.
+    """Write everything except the wheels into ``folder``, which must not exist.
 
     Raises:
-        FileNotFoundError: something that belongs into the zip is missing in this checkout.
+        FileNotFoundError: a file for the zip is missing in this checkout.
     """
     junk = shutil.ignore_patterns(".*", "__pycache__")
     (folder / "notebooks").mkdir(parents=True)
@@ -156,7 +156,7 @@ def prove(path: Path, lesson: str) -> str:
         WorkshopError: one of them failed; what it printed says why.
     """
     without, how = _without_network()
-    # On the disk that has the room: /tmp may be memory.
+    # On the disk with enough space: /tmp may be in memory.
     with tempfile.TemporaryDirectory(dir=path.parent) as place:
         with zipfile.ZipFile(path) as file:
             file.extractall(place)
@@ -175,7 +175,7 @@ def prove(path: Path, lesson: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Pack and prove; the exit status is 1 where that fails, 2 for a bad argument."""
+    """Pack and test; the exit status is 1 if that fails, 2 for a bad argument."""
     here = "{}.{}".format(*sys.version_info)
     parser = argparse.ArgumentParser(
         prog="python -m tools.workshop",
@@ -240,7 +240,7 @@ def _python(text: str) -> str:
 
 
 def _leave_room(others: int) -> None:
-    """The wheels lie there three times, in the folder, in the zip and unpacked; then the proof."""
+    """Check the disk: the wheels are there three times (folder, zip, unpacked), then the test."""
     BUILD.mkdir(exist_ok=True)
     packages = Path(sysconfig.get_path("purelib"))
     installed = sum(p.lstat().st_size for p in packages.rglob("*") if not p.is_dir()) / 1e9
@@ -250,7 +250,7 @@ def _leave_room(others: int) -> None:
 
 
 def _without_network() -> tuple[list[str], str]:
-    """What to put before a command to run it without a network, and how that is done."""
+    """A prefix for a command that runs it without a network, and how it does so, in words."""
     isolated = ["unshare", "-rn", sys.executable, "-c", _LOOPBACK_ALONE]
     probe = [*isolated, sys.executable, "-c", "pass"]
     if shutil.which("unshare") and not subprocess.run(probe, capture_output=True).returncode:

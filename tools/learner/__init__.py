@@ -1,1 +1,1 @@
-"""What the learner's zip starts with, on a machine that has Python alone."""
+"""The scripts of the learner's zip; they need only Python."""

@@ -1,6 +1,6 @@
 """Run a lesson from top to bottom, as *Run All Cells* does: ``python run.py 01_bug_permute``.
 
-Says at the end whether every cell did what it should; those that are to fail must fail.
+Says at the end whether every cell did what it should; cells that should fail must fail.
 """
 
 import sys
@@ -14,7 +14,7 @@ NOTEBOOKS = Path(__file__).resolve().parent / "notebooks"
 
 
 def main() -> int:
-    """Run the lesson that is named; the exit status is 1 where a cell did not do what it should."""
+    """Run the named lesson; the exit status is 1 if a cell did not do what it should."""
     if len(sys.argv) != 2:
         print(__doc__)
         return 2

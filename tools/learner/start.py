@@ -1,7 +1,7 @@
 """Set this folder up without a network, check the machine, and open JupyterLab.
 
-``python start.py``; with ``--check`` it stops before JupyterLab. Needs nothing but Python, and
-installs into ``.venv`` beside itself only.
+``python start.py``; with ``--check`` it stops before JupyterLab. Needs only Python, and installs
+only into ``.venv`` beside itself.
 """
 
 import os
@@ -15,13 +15,13 @@ WHEELS = HERE / "wheels"
 VENV = HERE / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 INSTALLED = VENV / "installed.txt"  # names this folder: a .venv that was moved does not work
-# Neither pip's settings on this machine nor another Python's paths have a say.
+# Ignore pip's settings on this machine and paths of other Pythons.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.upper().startswith(("PIP_", "PYTHON"))}
 ENVIRONMENT["PIP_CONFIG_FILE"] = os.devnull
 
 
 def main() -> int:
-    """Install where that is not done, check, open; the exit status is 1 for trouble."""
+    """Install if needed, check, open JupyterLab; the exit status is 1 for trouble."""
     if sys.argv[1:] not in ([], ["--check"]):
         print(__doc__)
         return 2
@@ -34,19 +34,19 @@ def main() -> int:
     status = subprocess.call(check, cwd=str(HERE), env=ENVIRONMENT)
     if status or sys.argv[1:]:
         return status
-    # From this folder, so that the lessons' links to docs/ lead somewhere.
+    # From this folder, so that the lessons' links to docs/ work.
     lab = [str(PYTHON), "-m", "jupyterlab", "--ServerApp.root_dir=" + str(HERE)]
     lab += ["--LabApp.default_url=/lab/tree/notebooks/00_meet_the_clip.ipynb"]
     jupyter = subprocess.Popen(lab, cwd=str(HERE), env=ENVIRONMENT)
     while True:
         try:
             return jupyter.wait()
-        except KeyboardInterrupt:  # JupyterLab got it as well, and asks what is meant
+        except KeyboardInterrupt:  # JupyterLab gets it, too, and asks for confirmation
             pass
 
 
 def misfit() -> str:
-    """What keeps the wheels in this folder from fitting this Python; empty where they fit."""
+    """Why the wheels in this folder do not fit this Python; empty if they do."""
     version = "{}.{}".format(*sys.version_info[:2])
     if sys.version_info < (3, 11):  # noqa: UP036 (whatever Python a learner has starts this)
         return f"Python {version} ({sys.executable}) is too old: install Python 3.11 or newer."
@@ -69,7 +69,7 @@ def misfit() -> str:
 
 
 def install() -> str:
-    """Create ``.venv`` and install into it; the reason where that fails, empty otherwise."""
+    """Create ``.venv`` and install into it; returns the reason if that fails, else ``""``."""
     print("Installing into .venv, a minute or more ...", flush=True)
     pip = next(WHEELS.glob("pip-*.whl")) / "pip"
     command = [str(PYTHON), str(pip), "install", "--no-index", "--find-links", str(WHEELS)]
