@@ -12,15 +12,24 @@ import warnings
 from pathlib import Path
 
 import pytest
+import thin
 import torch
 
-from r3d_helpers import checkpoint
+from r3d_helpers import checkpoint, model
 from r3d_helpers.__main__ import main
 from r3d_helpers.apply import explain
 from r3d_helpers.classroom import actors
 from r3d_helpers.studies import experiments, tuning
 
 TINY = ("--clip-len", "2", "--size", "16", "--epochs", "1", "--batch-size", "8")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """Commands do with a network what they do with any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "r3d_18", thin.thin_r3d_18)
+        yield
 
 
 @pytest.fixture(scope="module")
