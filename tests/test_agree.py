@@ -28,7 +28,7 @@ ELSEWHERE = {
         "112": "the published fix",
     },
     "06_review_hooks_and_weights": {"3.13": "a version of Python"},
-    "07_review_short_clips_and_gates": {"0.9": "a figure, about"},
+    "07_review_short_clips_and_gates": {"0.9": "a made-up training, in a question"},
     "08_clip_size": {"840": "lesson 00"},
     "09_augmentation": {"290": "250 and 40"},
     "10_tuning": {
@@ -42,7 +42,7 @@ ELSEWHERE = {
         "1001": "a name of CREMA-D",
         "4.0": "a licence",
     },
-    "12_explanations": {"100": "a whole in %"},
+    "12_explanations": {"100": "a whole in %", "112": "the published fix"},
     "13_scale_out": {"2.13": "a version of torch", "4.0": "a licence"},
 }
 

@@ -1067,6 +1067,40 @@ CASES = {
             (lambda words, n: [i // (n // words) for i in range(n)], "ZeroDivisionError"),
         ],
     ),
+    "loses": (
+        [
+            lambda rule: [T for T in range(1, 17) if set(range(T)) - set(rule(T))],
+            lambda rule: (T for T in range(16, 0, -1) if len(set(rule(T))) < T),
+        ],
+        lambda rule: ...,
+        [
+            (
+                lambda rule: [T for T in range(1, 17) if T - 1 not in rule(T)],
+                "yours does not say so",
+                "Asks for the last frame only. Which other frames may a rule leave out?",
+            ),
+            (
+                lambda rule: [T for T in range(1, 16) if set(range(T)) - set(rule(T))],
+                "lengths [16]",
+                "`range(1, 16)` ends at 15. Is sixteen among your lengths?",
+            ),
+            (
+                lambda rule: [T for T in range(1, 33) if set(range(T)) - set(rule(T))],
+                "and you say",
+                "Goes on beyond sixteen frames, where some must be left out.",
+            ),
+            (
+                lambda rule: [T for T in range(1, 17) if len(rule(T)) != T],
+                "and you say",
+                "Counts places, not frames: one frame may have several.",
+            ),
+            (
+                lambda rule: len(rule(13)),
+                "expected a list of lengths",
+                "A number. At which lengths?",
+            ),
+        ],
+    ),
     "quiz_review": (
         ["d", " D) "],
         ...,

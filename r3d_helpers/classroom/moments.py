@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..apply.explain import Timeline
 
-_ROW, _NAMES, _BARS = 16, 84, 116  # pixels: height of a bar, width of its name, longest bar
+_ROW, _NAMES, _BARS = 23, 100, 150  # pixels: height of a bar, width of its name, longest bar
 _INK, _PAPER, _PALE = 40, 255, 200  # grey levels
 
 
@@ -50,6 +50,6 @@ def _bars(shares: Sequence[float], classes: Sequence[str]) -> np.ndarray:
         fill = _INK if share == max(shares) else _PALE
         end = _NAMES + round(share * _BARS)
         cv2.rectangle(picture, (_NAMES, top + 3), (end, top + _ROW - 4), (fill,) * 3, -1)
-        where, font = (4, top + 12), cv2.FONT_HERSHEY_SIMPLEX
-        cv2.putText(picture, name, where, font, 0.4, (_INK,) * 3, 1, cv2.LINE_AA)
+        where, font = (6, top + 16), cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(picture, name, where, font, 0.5, (_INK,) * 3, 1, cv2.LINE_AA)
     return picture

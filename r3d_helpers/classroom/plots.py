@@ -203,7 +203,8 @@ def differences(comparisons: Mapping[str, Comparison], *, title: str, unit: str 
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.axvline(0, color="0", linewidth=0.8)
-    axis.set(xlabel=f"difference in {unit}, with its interval; dots are pairs", title=title)
+    dots = "; dots are pairs" if any(found.pairs for found in comparisons.values()) else ""
+    axis.set(xlabel=f"difference in {unit}, with its interval{dots}", title=title)
     return figure
 
 

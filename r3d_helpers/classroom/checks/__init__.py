@@ -10,7 +10,7 @@ from .permute import from_frames, quiz_permute, to_tokens
 from .redundant_lstm import keep_time, quiz_lstm, voice
 from .scale_out import gather, quiz_scale
 from .se_access import gate_layer, gated_unet, quiz_se
-from .short_clips_and_gates import even, quiz_review
+from .short_clips_and_gates import even, loses, quiz_review
 from .train import by_hand, leaks
 from .tuning import honest, quiz_tuning
 
@@ -28,6 +28,7 @@ __all__ = [
     "keep_all",
     "keep_time",
     "leaks",
+    "loses",
     "one_draw",
     "over_people",
     "quiz_clip",

@@ -3,6 +3,7 @@
 import operator
 from itertools import product
 
+from ... import sampler
 from .grading import Wrong, check, grade, run_answer
 
 
@@ -29,6 +30,33 @@ def even(answer: object) -> str:
         if any(abs(i - (k + 0.5) * step) > 1 + step / 2 for k, i in enumerate(kept)):
             raise Wrong(f"{of}: {kept} is not spread over the whole sentence.")
     return "no word is lost, all count the same, and long sentences are covered to their end."
+
+
+@check
+def loses(answer: object) -> str:
+    """``answer(rule)``: the lengths from 1 to 16 at which sixteen frames leave one out."""
+    rules = {
+        "sampler.published": sampler.published,
+        "sampler.uniform": sampler.uniform,
+        "a rule that never takes the first frame": lambda T: [
+            max(i, min(1, T - 1)) for i in range(T)
+        ],
+        "a rule that never takes the fifth frame": lambda T: [i for i in range(T) if i != 4],
+    }
+    for name, rule in rules.items():
+        result = run_answer(answer, rule)
+        try:
+            told = sorted(map(operator.index, result))
+        except TypeError:
+            raise Wrong(f"{name}: expected a list of lengths, got {result!r:.60}.") from None
+        right = [T for T in range(1, 17) if {*range(T)} - {*rule(T)}]
+        if missed := sorted({*right} - {*told}):
+            raise Wrong(
+                f"{name} leaves a frame out at the lengths {missed}; yours does not say so."
+            )
+        if told != right:
+            raise Wrong(f"{name} leaves a frame out at the lengths {right}, and you say {told}.")
+    return "no length escapes, and it does not matter which frame is lost."
 
 
 @check

@@ -26,16 +26,16 @@ GUESSES = (
         LESSON,
         "map",
         "hiding the bright places",
-        "d",
+        "b",
         {
-            "a": "that is what the map is meant for. But neither difference is larger than what "
-            "twelve people leave open: both intervals contain zero.",
-            "b": "on average its bright patch does cost more. But the interval contains zero: "
-            "twelve people are too few to be sure.",
-            "c": "it is the usual choice, for pictures of 224 pixels. With 2 x 2 places there is "
-            "little to choose from.",
-            "d": "both intervals contain zero. In layer3 the bright patch costs more on average, "
-            "and of twelve people that is not enough to tell.",
+            "a": "that is what the map is meant for. In layer4 it is not so: there the bright "
+            "patch costs less than the others.",
+            "b": "in layer3 the bright patch costs more on average. With 2 x 2 places, the map of "
+            "layer4 is too coarse to say where the answer comes from.",
+            "c": "it is the usual choice, for pictures of 224 pixels. Here layer4 has 2 x 2 "
+            "places, and its bright patch costs less than the others.",
+            "d": "that would need a map that has nothing to do with the answer. In layer3 the "
+            "bright patch costs more on average, and in layer4 less.",
         },
     ),
 )

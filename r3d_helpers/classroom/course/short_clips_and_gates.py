@@ -5,7 +5,8 @@ from .parts import Exercise, Guess
 LESSON = "07_review_short_clips_and_gates"
 EXERCISES = (
     Exercise(LESSON, "even", "1 · Find it elsewhere", 2, 8),
-    Exercise(LESSON, "quiz_review", "2 · One question", 1, 3),
+    Exercise(LESSON, "loses", "2 · A rule on trial", 1, 5),
+    Exercise(LESSON, "quiz_review", "3 · One question", 1, 3),
 )
 GUESSES = (
     Guess(
