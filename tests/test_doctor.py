@@ -115,6 +115,12 @@ def test_a_room_reads_one_line():
         assert words in line
 
 
+@pytest.fixture(autouse=True)
+def memory(monkeypatch):
+    """Enough of it, whatever else runs on this machine."""
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=8e9))
+
+
 def not_ready(capsys):
     """What `doctor --room` says in its one line of a machine that is not ready."""
     assert doctor.room() == 1
