@@ -15,6 +15,7 @@ import nbformat
 import pytest
 import test_notebooks
 import torch
+import yaml
 from einops import rearrange
 from torch import nn
 from torchvision.models import resnet18
@@ -439,3 +440,11 @@ def test_every_command_on_the_pages_is_one():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for page in PAGES:
         assert set(re.findall(r"\bmake ([a-z]+)`", page.read_text())) <= set(targets), page
+
+
+def test_the_citation_is_of_the_newest_version():
+    """Without it: people cite a release that is not the one they used."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    newest = re.search(r"^## (\S+) · (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert (cited["version"], cited["date-released"]) == newest.groups()
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
