@@ -1,7 +1,9 @@
 """Pages, and the template of a lesson: what they state is run or looked up."""
 
 import ast
+import doctest
 import functools
+import importlib
 import importlib.util
 import inspect
 import math
@@ -88,6 +90,20 @@ def code(cell):
 def value(cell, **names):
     """What that code is, ``[B, 7]`` in numbers."""
     return eval(code(cell), NAMES | names)
+
+
+EXAMPLES = sorted(
+    p for p in Path(r3d_helpers.__file__).parent.rglob("*.py") if ">>>" in p.read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_gives_what_its_docstring_shows(path):
+    """Without it: people try an example, and see something else."""
+    parts = path.relative_to(Path(r3d_helpers.__file__).parents[1]).with_suffix("").parts
+    done = doctest.testmod(importlib.import_module(".".join(parts)))
+    assert done.attempted > 0
+    assert done.failed == 0
 
 
 @pytest.mark.parametrize(("module", "takes", "gives"), table("Who wants which order"))
