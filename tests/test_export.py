@@ -284,7 +284,7 @@ def test_a_name_with_another_ending_is_refused(small, tmp_path, ending, name):
 @pytest.mark.parametrize("ending", WRITE)
 def test_a_checkpoint_that_states_no_frame_size_is_named(small, tmp_path, ending):
     path = small(size=None)
-    with pytest.raises(ValueError, match=r"best\.safetensors: .* states no frame size"):
+    with pytest.raises(ValueError, match=r"best\.safetensors: states no frame size"):
         WRITE[ending](path, tmp_path / f"model{ending}")
 
 
