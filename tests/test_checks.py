@@ -400,7 +400,7 @@ CASES = {
             ),
             (
                 lambda batch, b: batch[b, :, 1].mean(),
-                "got []",
+                "got a single number",
                 "Averaged over everything. Which letter should be left?",
             ),
             (

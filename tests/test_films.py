@@ -133,13 +133,13 @@ def test_a_film_plays_pauses_and_ends(chromium, shown):
     page.get_by_role("checkbox", name="loop").press("Space")
     page.get_by_role("button", name="Play").press("Enter")
     page.wait_for_function(
-        "document.querySelector('.r3d-film span').textContent === 'frame 12 of 0 to 12'"
+        "document.querySelector('.r3d-film span').textContent === 'frame 12 (0 to 12)'"
     )
     page.get_by_role("button", name="Play", exact=True).wait_for()  # it has stopped by itself
     page.get_by_role("slider", name="frame").press("Home")
-    assert frame(page) == "frame 0 of 0 to 12"
+    assert frame(page) == "frame 0 (0 to 12)"
     page.get_by_role("button", name="Next").click()
-    assert frame(page) == "frame 1 of 0 to 12"
+    assert frame(page) == "frame 1 (0 to 12)"
     page.context.close()
 
 
@@ -149,7 +149,11 @@ def test_the_screens_show_the_frame_that_is_named(chromium, shown):
     middle = "c => [...c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data][0]"
     seen = [canvas.evaluate(middle) for canvas in page.locator("canvas").all()]
     assert seen == [int(moving()[11, 0, 0, 0]), 255 - int(moving()[11, 0, 0, 0])]
-    assert page.locator("canvas").first.bounding_box()["width"] >= films.SMALLEST
+    one, other = (canvas.bounding_box() for canvas in page.locator("canvas").all())
+    assert one["width"] >= films.SMALLEST
+    assert one["y"] == other["y"]  # side by side, on a phone as well
+    targets = [button.bounding_box() for button in page.get_by_role("button").all()]
+    assert min(box["height"] for box in targets) >= 24  # WCAG's smallest target
     assert page.locator("canvas").first.get_attribute("aria-label") == "up: two films"
     page.context.close()
 
@@ -159,7 +163,7 @@ def test_a_film_is_quiet_for_those_who_asked_for_less_motion(chromium, shown):
     page = page_of(chromium, shown, reduced_motion="reduce")
     page.get_by_role("button", name="Play").wait_for()
     page.wait_for_timeout(300)
-    assert frame(page) == "frame 0 of 0 to 12"
+    assert frame(page) == "frame 0 (0 to 12)"
     page.context.close()
 
 
@@ -256,6 +260,10 @@ def test_a_batch_shows_its_sizes():
     words = [text.get_text() for text in figure.axes[0].texts]
     assert [word for word in words if word.isdigit()] == ["5", "16", "3", "48", "40"]
     assert {"5 videos", "16 frames", "3 colours", "48 rows, 40 columns"} <= set(words)
+    tall = [
+        patch for patch in figure.axes[0].patches if getattr(patch, "get_height", int)() == 0.17
+    ]
+    assert len({patch.get_y() for patch in tall}) == 5  # as many rows as it says
     plt.close(figure)
 
 

@@ -190,3 +190,11 @@ def test_it_fits_a_phone(memory):
     assert memory.evaluate("document.documentElement.scrollWidth") <= 390
     box = numbers(memory, "row of memory").first.bounding_box()
     assert min(box["width"], box["height"]) >= 24  # WCAG's smallest target
+    row, text, frame = (
+        memory.locator(where).bounding_box()
+        for where in ("[aria-label='row of memory']", "[role=status]", "[aria-label='frame 1']")
+    )
+    assert row["y"] < text["y"] < frame["y"]
+    assert frame["y"] + frame["height"] - text["y"] < 500  # both on one screen
+    planes = memory.locator("[aria-label='frame 0'] > div").last.locator("> div")
+    assert len({plane.bounding_box()["y"] for plane in planes.all()}) == 1  # red, green, blue

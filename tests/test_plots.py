@@ -179,3 +179,30 @@ def test_a_difference_is_drawn_with_its_pairs_and_its_verdict():
     assert [text.get_text() for text in axis.texts] == [COMPARED.verdict]
     assert tuple(axis.lines[0].get_xdata()) == COMPARED.pairs
     assert {COMPARED.low, COMPARED.high} == {*axis.collections[0].get_segments()[0][:, 0]}
+
+
+def test_every_person_has_a_dot_that_can_be_seen():
+    """Without it: many equal scores leave the axes, or hide one another."""
+    scores = {"few": [0.5, 0.75], "many": [1.0] * 12 + [0.5]}
+    (axis,) = plots.dots(scores, title="Scores").axes
+    dots = [
+        (*line.get_xdata(), *line.get_ydata()) for line in axis.lines if line.get_marker() == "o"
+    ]
+    assert len(set(dots)) == 15
+    low, high = sorted(axis.get_ylim())
+    assert all(low < y < high and round(y) == (len(dots[:i]) >= 2) for i, (_, y) in enumerate(dots))
+    means = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|"]
+    assert means == pytest.approx([0.625, 12.5 / 13])
+
+
+def test_a_filter_is_drawn_frame_by_frame_and_scaled_by_itself():
+    """Without it: a weak filter is grey, or a frame of it is another's."""
+    weights = torch.zeros(40, 3, 2, 4, 4)
+    weights[39, 0, 1] = 0.001  # the last one is shown first: red in its second frame
+    drawn = [
+        axis.images[0].get_array() for axis in plots.filters({"one": weights}).axes if axis.images
+    ]
+    first = [frame[1:5, 1:5].reshape(-1, 3).mean(0).round() for frame in drawn]
+    assert len(first) == 2
+    assert first[0].tolist() == [127, 127, 127]
+    assert first[1].tolist() == [254, 127, 127]

@@ -8,7 +8,7 @@ import html
 
 import ipywidgets
 
-from . import course, progress
+from . import course, printed, progress
 from .course import Guess
 
 NONE = "No guess yet"
@@ -37,7 +37,8 @@ class Ask(ipywidgets.VBox):
         self.text = ipywidgets.HTML()
         self._show(kept)
         self.buttons.observe(self._keep, names="value")
-        super().__init__([self.buttons, self.text])
+        style = ipywidgets.HTML(printed.STYLE, layout={"display": "none"})
+        super().__init__([self.buttons, self.text, style])
 
     def __repr__(self) -> str:
         letters = list(self.guess.replies)

@@ -29,7 +29,7 @@
   });
 
   // The row
-  make("div", box, { textContent: `One row of memory, cells 0 to ${data.values.length - 1}, as the loader wrote it:` });
+  make("div", box, { textContent: `One row of memory, cells 0 to ${data.values.length - 1}, one after the other:` });
   const row = make("div", box, {}, flex), cells = [], readAs = [];
   row.setAttribute("role", "group");
   row.setAttribute("aria-label", "row of memory");
@@ -42,6 +42,10 @@
     readAs.push(make("div", part, {}, "font-size:.78em;white-space:nowrap"));
   }
 
+  // What is said of them: here, where a phone shows it beside either
+  const text = make("p", box, {}, "min-height:4em;margin:.2em 0");
+  text.setAttribute("role", "status");
+
   // The frames
   make("div", box, { textContent: "What the network takes for the frames:" });
   const frames = make("div", box, {}, flex.replace(".5em .7em", ".8em 2em")), titles = [], pictures = [], pixels = [];
@@ -49,12 +53,13 @@
     const part = make("div", frames);
     part.setAttribute("role", "group");
     part.setAttribute("aria-label", `frame ${t}`);
-    titles.push(make("button", part, { type: "button", textContent: `Read frame ${t}` }, "font:inherit;padding:.15em .6em;margin-bottom:.4em;cursor:pointer"));
+    const head = make("div", part, {}, "display:flex;gap:.6em;align-items:center;margin-bottom:.4em");
+    titles.push(make("button", head, { type: "button", textContent: `Read frame ${t}` }, "font:inherit;padding:.15em .6em;cursor:pointer"));
     const line = make("div", part, {}, "display:flex;flex-wrap:wrap;gap:.6em;align-items:flex-end");
-    const picture = make("div", make("div", line), {}, `display:grid;grid-template-columns:repeat(${W},1.9em);border:1px solid #333;width:max-content`);
+    const picture = make("div", head, {}, `display:grid;grid-template-columns:repeat(${W},1.6em);border:1px solid #333;width:max-content`);
     picture.setAttribute("role", "img");
     picture.setAttribute("aria-label", `frame ${t} in its colours`);
-    pictures.push(Array.from({ length: plane }, () => make("div", picture, {}, "width:1.9em;height:1.9em")));
+    pictures.push(Array.from({ length: plane }, () => make("div", picture, {}, "width:1.6em;height:1.6em")));
     for (let c = 0; c < C; c++) {
       const colour = make("div", line);
       make("div", colour, { textContent: data.colours[c] }, "font-size:.85em");
@@ -62,9 +67,6 @@
       for (let i = 0; i < plane; i++) pixels.push(make("button", grid, { type: "button" }, square));
     }
   }
-  const text = make("p", box, {}, "min-height:4em;margin:.2em 0 0");
-  text.setAttribute("role", "status");
-
   // What is marked, and what is said of it
   let way = data.ways[0], timer;
   const mark = (lit, said) => {

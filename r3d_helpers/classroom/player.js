@@ -23,19 +23,24 @@
     const canvases = film.names.map((name) => {
       const figure = make("figure", screens), canvas = make("canvas", figure, { width: film.w, height: film.h });
       figure.style.margin = "0";
+      if (film.names.length > 1) figure.style.maxWidth = "calc(50% - .5em)";  // two in a row on a phone
       canvas.style.cssText = `display:block;width:${film.shown}px;max-width:100%;image-rendering:pixelated`;
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `${name}: ${still.alt || "a film"}`);
       make("figcaption", figure, { textContent: name });
       return canvas;
     });
-    const button = (textContent, onclick) => make("button", controls, { type: "button", textContent, onclick });
+    const button = (textContent, onclick) => {
+      const made = make("button", controls, { type: "button", textContent, onclick });
+      made.style.cssText = "font:inherit;min-height:2em;padding:0 .6em";  // for fingers
+      return made;
+    };
     const show = (next) => {
       t = (next + film.frames) % film.frames;
       canvases.forEach((canvas, i) => canvas.getContext("2d").drawImage(still, (t % film.across) * film.w,
         film.tops[i] + Math.floor(t / film.across) * film.h, film.w, film.h, 0, 0, film.w, film.h));
       slider.value = t;
-      said.textContent = `frame ${t} of 0 to ${film.frames - 1}`;
+      said.textContent = `frame ${t} (0 to ${film.frames - 1})`;
     };
     const turn = (on) => { playing = on; toggle.textContent = on ? "Pause" : "Play"; };
     const step = (by) => { turn(false); show(t + by); };

@@ -1,5 +1,6 @@
 """Figures of the lessons. Each is readable in greyscale and returns the matplotlib figure."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -55,7 +56,7 @@ def curves(history: Sequence[Mapping[str, float]], *, chance: float) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
     left.plot(epochs, [r["train_loss"] for r in history], "o-", color="0.1", label="training")
     left.plot(epochs, [r["val_loss"] for r in history], "s--", color="0.5", label="validation")
-    left.set(xlabel="epoch", ylabel="cross-entropy (nats)", title="Loss")
+    left.set(xlabel="epoch", ylabel="cross-entropy", title="Loss")
     left.legend()
     right.plot(epochs, [r["val_uar"] for r in history], "s--", color="0.5", label="validation")
     right.axhline(chance, color="0.1", linestyle=":", label="chance")
@@ -210,10 +211,15 @@ def differences(comparisons: Mapping[str, Comparison], *, title: str, unit: str 
 
 def dots(values: Mapping[str, Sequence[float]], *, title: str) -> Figure:
     """Draw scores in [0, 1] as rows of dots, one for each person, with a bar at the mean."""
-    figure, axis = plt.subplots(figsize=(8, 0.7 * len(values) + 1), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8, 0.9 * len(values) + 1), layout="constrained")
     for row, scores in enumerate(values.values()):
-        ranks = [list(scores[:i]).count(score) for i, score in enumerate(scores)]  # side by side
-        axis.plot(scores, [row + 0.09 * rank for rank in ranks], "o", color="0.45")
+        many = Counter(scores)
+        apart = min(0.12, 0.8 / max(many.values()))  # equal scores are stacked, within the row
+        seen = Counter()
+        for score in scores:
+            place = row + apart * (seen[score] - (many[score] - 1) / 2)
+            axis.plot(score, place, "o", color="0.45", markersize=5)
+            seen[score] += 1
         axis.plot([sum(scores) / len(scores)], [row], "|", color="0", markersize=26)
     axis.set_yticks(range(len(values)), list(values))
     axis.set(xlim=(0, 1.03), ylim=(len(values) - 0.5, -0.5), title=title)

@@ -102,10 +102,11 @@ def batch(B: int, T: int, C: int, H: int, W: int) -> Figure:
     names += [(7.95, f"{H} rows, {W} columns")]
     for x, name in names:
         axis.text(x, 0.12, name, ha="center", va="center", color=INK)
-    for row in range(3):  # a batch: one video below the other
+    rows = min(B, 5)
+    for row in range(rows):  # a batch: one video below the other
         for column in range(5):
-            box(axis, 0.55 + 0.22 * column, 1.32 - 0.36 * row, 0.2, 0.28, fill=PALE)
-    along(axis, "B", (0.36, 1.62), (0.36, 0.58))
+            box(axis, 0.55 + 0.22 * column, 1.44 - 0.22 * row, 0.2, 0.17, fill=PALE)
+    along(axis, "B", (0.36, 1.62), (0.36, 1.4 - 0.22 * (rows - 1)))
     flow(axis, (1.78, 1.46), (2.3, 1.3))
     for frame in range(5):  # a video: one frame after the other
         box(axis, 2.4 + 0.48 * frame, 0.92, 0.44, 0.56, "…" if frame == 4 else "", fill=PALE)
@@ -211,7 +212,7 @@ def people(groups: Mapping[str, int]) -> Figure:
     roles = {
         "0.75": "their clips change the weights",
         "0.45": "their score chooses the epoch",
-        "0.1": "looked at once, at the end",
+        "0.1": "asked when all is decided",
     }
     middle, rings = (2.1, 1.7), zip(roles.items(), groups.items(), strict=True)
     for ring, ((shade, role), (name, number)) in enumerate(rings):

@@ -16,6 +16,7 @@ from . import standalone
 from .circuits import PLACES
 
 Sampler = Callable[[int, int], Sequence[int]]
+_LONG = {"width": "30em", "max_width": "100%"}  # of a slider: far enough from value to value
 
 
 class _Explorer(ipywidgets.VBox):
@@ -68,7 +69,7 @@ class FramePicker(_Explorer):
         self.frames, self.samplers, self.clip_len = frames, samplers, clip_len
         self.tile = frames.shape[-1]
         self.length = ipywidgets.IntSlider(
-            len(frames), 1, len(frames), description="frames", continuous_update=False
+            len(frames), 1, len(frames), description="frames", continuous_update=False, layout=_LONG
         )
         self.sampler = ipywidgets.Dropdown(options=list(samplers), description="sampler")
         super().__init__(self.length, self.sampler)
@@ -100,7 +101,7 @@ class AxesExplorer(_Explorer):
         num_frames = video.shape[1]
         self.way = ipywidgets.Dropdown(options=list(ways), description="way")
         self.length = ipywidgets.IntSlider(
-            num_frames, 1, num_frames, description="T", continuous_update=False
+            num_frames, 1, num_frames, description="T", continuous_update=False, layout=_LONG
         )
         super().__init__(self.way, self.length)
 
@@ -113,7 +114,8 @@ class AxesExplorer(_Explorer):
             self.text.value = f"{type(error).__name__}: {error}"
             return
         B, C, T = seen.shape[:3]
-        self.text.value = f"{list(seen.shape)}: {B} video(s) of {T} frame(s) with {C} colour(s)"
+        counts = f"{_count(B, 'video')} of {_count(T, 'frame')} with {_count(C, 'colour')}"
+        self.text.value = f"{list(seen.shape)}: {counts}"
         if C == 3:
             self.picture.value = _png(_row(seen[0].transpose(0, 1)))
         else:
@@ -138,7 +140,13 @@ class GateExplorer(_Explorer):
         self.tile = _WIDE
         self.place = ipywidgets.Dropdown(options=PLACES, description="gate")
         self.gate = ipywidgets.FloatSlider(
-            1.0, min=0.0, max=2.0, step=0.25, description="factor", continuous_update=False
+            1.0,
+            min=0.0,
+            max=2.0,
+            step=0.25,
+            description="factor",
+            continuous_update=False,
+            layout=_LONG,
         )
         super().__init__(self.place, self.gate)
 
@@ -188,7 +196,7 @@ class LengthExplorer(_Explorer):
         self.lstm = lstm
         self.tile = (lstm.input_size + lstm.hidden_size) // 4
         self.length = ipywidgets.IntSlider(
-            1, min=1, max=8, description="steps", continuous_update=False
+            1, min=1, max=8, description="steps", continuous_update=False, layout=_LONG
         )
         self.given = ipywidgets.Dropdown(
             options=["a new vector", "the same again"], description="each step"
@@ -215,9 +223,9 @@ class LengthExplorer(_Explorer):
         listens = listens / listens.sum()
         self.text.value = (
             f"{dead:,} of {total:,} parameters ({dead / total:.1%}) have a gradient of exactly "
-            f"zero<br>of what moves the last output, each step has "
+            f"zero<br>of what moves the last output, this much comes from each step: "
             f"{', '.join(f'{share:.0%}' for share in listens)}"
-            f"<br>with its steps in reverse, the last output changes by {change:.0%}"
+            f"<br>with the steps in reverse order, the last output changes by {change:.0%}"
         )
         alive = torch.cat([g != 0 for g in gradients[:2]], 1)[::4, ::4]  # [4 gates, inputs|memory]
         weights = (~alive).byte() * 215 + 40
@@ -227,7 +235,12 @@ class LengthExplorer(_Explorer):
         gap = at.diff(prepend=at[:1]) != 0
         full = torch.arange(tall, 0, -1)[:, None] <= listens[at] * tall
         bars = torch.where(full & ~gap, 90, 255).byte()
-        self.picture.value = _png(torch.cat([weights, bars], 1).expand(3, -1, -1))
+        picture = torch.cat([weights, bars], 1)
+        words = {wide // 2: "the weights"}
+        words |= {
+            wide + (2 * i + 1) * wide // (2 * len(listens)): str(i + 1) for i in range(len(listens))
+        }
+        self.picture.value = _png(torch.cat([picture, _written(words, 2 * wide)]).expand(3, -1, -1))
 
 
 class VideoAsker(_Explorer):
@@ -272,6 +285,7 @@ class VideoAsker(_Explorer):
 
 
 _WIDE, _TALL = 520, 240  # pixels of the drawing of a block
+_STRIP = 22  # pixels for words below a picture
 
 
 def _drawn(maps: Sequence[Tensor], factors: Sequence[float], at: int, brightest: float) -> bytes:
@@ -309,6 +323,19 @@ def _drawn(maps: Sequence[Tensor], factors: Sequence[float], at: int, brightest:
     file = io.BytesIO()
     picture.save(file, "png")
     return file.getvalue()
+
+
+def _written(words: Mapping[int, str], width: int) -> Tensor:
+    """A strip of white, uint8 ``[_STRIP, width]``, with words around the places that are given."""
+    strip = Image.new("L", (width, _STRIP), 255)
+    draw, font = ImageDraw.Draw(strip), ImageFont.load_default(14)
+    for x, word in words.items():
+        draw.text((x, _STRIP // 2), word, fill=40, font=font, anchor="mm")
+    return torch.tensor(list(strip.getdata()), dtype=torch.uint8).view(_STRIP, width)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _row(frames: Tensor) -> Tensor:

@@ -126,7 +126,7 @@ def expect_tensor(result: object, shape: Mapping[str, int], **others: int) -> Te
         letters = {size: letter for letter, size in {**others, **shape}.items() if size > 1}
         seen = [letters.get(size, "?") for size in result.shape]
         looks = "" if "?" in seen else f", which looks like [{', '.join(seen)}]"
-        got = f"{list(result.shape)}{looks}"
+        got = f"{list(result.shape)}{looks}" if result.ndim else "a single number"
         raise Wrong(f"expected {wanted}, got {got}. Name your axes one by one.")
     return result
 

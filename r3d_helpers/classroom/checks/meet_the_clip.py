@@ -68,7 +68,8 @@ def _expect_all(indices: object, num_frames: int, clip_len: int) -> None:
     counts = Counter(kept)
     often, seldom = max(counts, key=counts.get), min(counts, key=counts.get)
     if counts[often] > 2 * counts[seldom]:
+        few = "once" if counts[seldom] == 1 else f"{counts[seldom]} times"
         raise Wrong(
             f"{asked}: nothing is lost, but frame {often} is shown {counts[often]} times and frame "
-            f"{seldom} {counts[seldom]} time(s): the film stops there. Spread the repeats."
+            f"{seldom} {few}: the film stops there. Spread the repeats."
         )

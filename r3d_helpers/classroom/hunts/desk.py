@@ -11,7 +11,7 @@ import torch
 from IPython import get_ipython
 from IPython.display import display
 
-from .. import progress
+from .. import printed, progress
 from .judge import FILE, Verdict, judge
 from .parts import Bug, Case, deal
 from .programs import HUNTS
@@ -49,7 +49,8 @@ class Program:
         program = f"<pre>{html.escape(self.text)}</pre>"
         if progress.home() is None:
             return program
-        return f"<details><summary>The program as you got it</summary>{program}</details>"
+        folded = f"<details><summary>The program as you got it</summary>{program}</details>"
+        return f"{printed.STYLE}{folded}"
 
 
 def start(name: str, seed: int = 0, *, again: bool = False) -> None:

@@ -164,7 +164,8 @@ def _weights(case: Case) -> int:
 
 def _where(error: Exception, text: str) -> str:
     """The last line of the program in an error's traceback, and the error's message."""
-    said = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    words = error.msg if isinstance(error, SyntaxError) else str(error)  # without its own line
+    said = f"{type(error).__name__}: {(words.splitlines() or [''])[0]}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
              if frame.filename == FILE]  # fmt: skip
     number = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
