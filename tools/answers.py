@@ -102,9 +102,9 @@ def write_solutions() -> None:
 
 def quiz(name: str, task: str) -> str:
     """The options of a quiz, and what the check says to each."""
-    question, _, options = " ".join(task.split()).partition(" a) ")
+    question, options = re.split(r" (?:- )?a\) ", " ".join(task.split()), maxsplit=1)
     rows = []
-    for letter, option in zip("abcdef", re.split(r" · [b-f]\) ", options), strict=True):
+    for letter, option in zip("abcdef", re.split(r" [·-] [b-f]\) ", options), strict=True):
         # pyrefly: ignore[missing-attribute]
         right = letter in [answer.strip(" )").lower() for answer in CASES[name][0]]
         mark = f"**{letter}, right**" if right else letter

@@ -331,7 +331,7 @@ def _written(words: Mapping[int, str], width: int) -> Tensor:
     draw, font = ImageDraw.Draw(strip), ImageFont.load_default(14)
     for x, word in words.items():
         draw.text((x, _STRIP // 2), word, fill=40, font=font, anchor="mm")
-    return torch.tensor(list(strip.getdata()), dtype=torch.uint8).view(_STRIP, width)
+    return torch.frombuffer(bytearray(strip.tobytes()), dtype=torch.uint8).view(_STRIP, width)
 
 
 def _count(number: int, thing: str) -> str:
