@@ -55,7 +55,7 @@ def lesson():
     given = {"features": torch.randn(64, 512), "targets": torch.arange(64) % 7}
     return {
         PERMUTE: lessons.run(PERMUTE, skip=long),
-        ACCESS: lessons.run(ACCESS, skip=long),
+        ACCESS: lessons.run(ACCESS, skip=long, small=torch.rand(2, 3, 2, 16, 16)),
         LSTM: lessons.run(LSTM, skip=long, **given),
     }
 
