@@ -17,6 +17,7 @@ param(
     [string]$Python = "py"
 )
 $ErrorActionPreference = "Stop"
+$PSNativeCommandUseErrorActionPreference = $false  # exit statuses are looked at below
 Set-Location (Split-Path $PSScriptRoot)
 $Venv = ".venv\Scripts\python.exe"
 $Stamp = ".venv\.installed"
