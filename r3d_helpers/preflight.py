@@ -84,13 +84,13 @@ def subjects(dataset: Dataset) -> set[str]:
     return {clip.subject for clip in getattr(dataset, "clips", ())}
 
 
-def check_unused(folder: Path, *files: Path) -> None:
-    """Check that ``folder`` holds no run yet: none of these ``files`` exists.
+def check_unused(folder: Path) -> None:
+    """Check that ``folder`` holds no run yet.
 
     Raises:
-        FileExistsError: one of them exists.
+        FileExistsError: it holds a checkpoint.
     """
-    if any(file.exists() for file in files):
+    if any(folder.glob("*.safetensors")):
         raise FileExistsError(
             f"{folder} already holds a run: go on with it (--resume, Trainer.resume), or choose "
             "another folder"

@@ -189,7 +189,7 @@ class Trainer:
         least = self.config.batch_size if several else 0
         preflight.check_sets(train_set, val_set, self.model.config["num_classes"], least)
         if self._resumed is None:
-            preflight.check_unused(self.out_dir, self.last, self.best)
+            preflight.check_unused(self.out_dir)
         self.accelerator.wait_for_everyone()
         make_folder(self.out_dir)
         if self.accelerator.is_main_process:

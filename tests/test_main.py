@@ -17,7 +17,7 @@ import torch
 
 from r3d_helpers import checkpoint, model
 from r3d_helpers.__main__ import main
-from r3d_helpers.apply import explain
+from r3d_helpers.apply import explain, runs
 from r3d_helpers.classroom import actors
 from r3d_helpers.studies import experiments, tuning
 
@@ -90,6 +90,17 @@ def test_a_finished_run_can_be_resumed(run, faces, capsys):
 def test_a_used_folder_is_refused(run, faces, capsys):
     line = refused(capsys, "train", faces, "--out", run, *TINY)
     assert f"{run} already holds a run" in line
+
+
+@pytest.mark.parametrize(("folds", "folder"), [((), "run"), (("--folds", "3"), "run/fold-2")])
+def test_a_used_folder_is_refused_before_any_clip_is_read(own, tmp_path, capsys, folds, folder):
+    used = tmp_path / folder
+    used.mkdir(parents=True)
+    (used / "best.safetensors").touch()
+    given = ("--out", tmp_path / "run", "--cache", tmp_path / "cache", *folds)
+    line = refused(capsys, "train", own, "--reader", "folder", *given)
+    assert f"{used} already holds a run" in line
+    assert not (tmp_path / "cache").exists()
 
 
 def test_resuming_with_another_size_is_refused(run, faces, capsys):
@@ -271,10 +282,28 @@ def test_nothing_is_skipped_unasked(own, tmp_path, capsys):
     options = ("--crop", "face", "--skip-unreadable")
     given = ("train", own, "--reader", "folder", "--out", tmp_path / "other", *MINI, *options)
     assert main([*map(str, given)]) == 2
-    left, line = capsys.readouterr().err.splitlines()[-2:]
+    left, faceless, line = capsys.readouterr().err.splitlines()[-3:]
     assert left.startswith("left out: ") and "anna_2.mp4" in left
-    assert "ben_2.mp4" in line and line.endswith("--no-face skip leaves such clips out")
+    assert faceless.startswith(f"{own / 'calm' / 'ben_2.mp4'}: a face in 0 of 3 frames")
+    told = f"1 of 8 clips without a clear face: {runs.NO_FACE}"
+    assert line == f"error: {own}: {told}"
     assert not (tmp_path / "other").exists()
+
+
+def test_all_that_is_wrong_with_the_clips_is_told_at_once(own, tmp_path, capsys):
+    """Without it: people fix one thing, wait until all clips are read, and meet the next."""
+    shutil.copy(DATA / "no_face.mp4", own / "happy" / "carl_2.mp4")
+    options = ("--crop", "face", "--cache", tmp_path / "cache")
+    given = ("train", own, "--reader", "folder", "--out", tmp_path / "run", *MINI, *options)
+    assert main([*map(str, given)]) == 2
+    *_, damaged, one, other, line = capsys.readouterr().err.splitlines()
+    assert damaged.startswith(str(own / "calm" / "anna_2.mp4"))
+    assert one.startswith(str(own / "calm" / "ben_2.mp4"))
+    assert other.startswith(str(own / "happy" / "carl_2.mp4"))
+    assert line == (
+        f"error: {own}: 1 of 9 clips unreadable: --skip-unreadable leaves them out; "
+        f"2 of 9 clips without a clear face: {runs.NO_FACE}"
+    )
 
 
 def test_a_run_on_faces_from_cache_to_prediction(own, tmp_path, capsys):

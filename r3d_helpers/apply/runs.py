@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .. import checkpoint, datasets, parallel, recommended, video
+from .. import checkpoint, datasets, parallel, preflight, recommended, video
 from ..checkpoint import Metadata
 from ..config import TrainConfig
 from ..datasets import Clip
@@ -22,35 +22,40 @@ from .card import model_card
 from .crops import FaceCrop, NoFaceError
 from .plan import CropOptions, Plan, Shape, Source
 
+NO_FACE = "--no-face skip leaves them out, --no-face centre cuts to the middle"
+
 
 def train(plan: Plan) -> None:
     """Train, score on the test subjects, and write model cards.
 
     Raises:
-        ValueError, OSError, FloatingPointError: as `Trainer.fit`.
-        VideoError: a clip cannot be read, and ``source.skip_unreadable`` is off.
+        ValueError, OSError, FloatingPointError: as `Trainer.fit`, and as `usable`.
+        VideoError: a clip cannot be read, and was not tried before.
     """
+    folders = [plan.out]
+    if plan.folds is not None:
+        folders = [plan.out / f"fold-{number}" for number in range(1, plan.folds + 1)]
+    if not plan.resume:
+        for folder in folders:  # `fit` checks it too, but only after all clips are read
+            preflight.check_unused(folder)
     shape = plan.shape()
     process = parallel.process()
     with process.main_process_first():  # it fills the cache for the others
         clips = usable(plan.source, shape)
     classes = sorted({clip.label for clip in clips})
     if plan.folds is None:
-        splits = [(plan.out, datasets.train_val_test(clips, seed=plan.seed))]
+        splits = [datasets.train_val_test(clips, seed=plan.seed)]
     else:
         splits = [
-            (
-                plan.out / f"fold-{number}",
-                (*datasets.split_by_subject(rest, 0.15, plan.seed), test),
-            )
-            for number, (rest, test) in enumerate(datasets.subject_folds(clips, plan.folds), 1)
+            (*datasets.split_by_subject(rest, 0.15, plan.seed), test)
+            for rest, test in datasets.subject_folds(clips, plan.folds)
         ]
-    for out, split in splits:
+    for out, split in zip(folders, splits, strict=True):
         if not (plan.resume and plan.folds and (out / "predictions.csv").exists()):
             _fit(plan, out, shape, *split, classes)
     if plan.folds and is_main_process():
         print(f"\nall {plan.folds} folds together:")
-        print(evaluation.pooled([out / "predictions.csv" for out, _ in splits], plan.views))
+        print(evaluation.pooled([out / "predictions.csv" for out in folders], plan.views))
     process.destroy_process_group()
 
 
@@ -107,8 +112,8 @@ def usable(source: Source, shape: Shape, without: Sequence[str] = ()) -> list[Cl
         without: subjects to leave out.
 
     Raises:
-        VideoError: a clip cannot be read, and ``source`` does not allow to leave it out.
-        ValueError: no clip is left.
+        ValueError: clips cannot be read, and ``source`` does not allow to leave them out; or no
+            clip is left.
     """
     clips = source.clips()
     for line in clips.told():
@@ -128,11 +133,19 @@ def usable(source: Source, shape: Shape, without: Sequence[str] = ()) -> list[Cl
         return clips
     fetch = shape.dataset(clips).fetch
     good, bad = overview.readable(clips, fetch, progress=is_main_process())
-    for _, error in bad:
-        no_face = isinstance(error, NoFaceError)
-        if not (source.skip_no_face if no_face else source.skip_unreadable):
-            raise error
-        _say(f"left out: {error}")
+    faceless = [error for _, error in bad if isinstance(error, NoFaceError)]
+    unreadable = [error for _, error in bad if not isinstance(error, NoFaceError)]
+    wrong = []
+    for errors, skip, what in (
+        (unreadable, source.skip_unreadable, "unreadable: --skip-unreadable leaves them out"),
+        (faceless, source.skip_no_face, f"without a clear face: {NO_FACE}"),
+    ):
+        for error in errors:
+            _say(f"left out: {error}" if skip else str(error))
+        if errors and not skip:
+            wrong.append(f"{len(errors)} of {counted(len(clips), 'clip')} {what}")
+    if wrong:
+        raise ValueError(f"{source.root}: {'; '.join(wrong)}")
     if not good:
         raise ValueError(f"{source.root}: no clip is left")
     return [clip for clip, _ in good]
