@@ -1,4 +1,4 @@
-"""Reach the cells of a lesson by their tags, and run them as a learner would."""
+"""Find the cells of a lesson by their tags, and run them as a learner would."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""The drawn actors: a pure function of their numbers, and honest data."""
+"""The drawn actors: a pure function of their numbers, and labels only in the faces."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Numbers agree: prose with cells, and lessons with one another and with the samples."""
+"""Numbers agree: text with cells, lessons with each other, and both with the samples."""
 
 import re
 from pathlib import Path
@@ -76,7 +76,7 @@ def unfounded(said, known):
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_number_of_the_prose_is_one_that_a_cell_prints(name):
-    """Without it: a cell prints another number since, and the sentence below it is wrong."""
+    """Without it: a cell prints another number now, and the sentence below it is wrong."""
     notebook = lessons.load(name)
     elsewhere = set(ELSEWHERE.get(name, ()))
     known = printed(notebook)
@@ -123,7 +123,7 @@ def truth():
 
 
 def test_pages_say_the_same_of_the_samples_and_the_model(truth):
-    """Without it: 41 frames here and 45 there, and nobody knows which."""
+    """Without it: one page says 41 frames and another 45."""
     pages = [ROOT / "README.md", ROOT / "data_samples" / "README.md"]
     texts = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in pages}
     for name in LESSONS:

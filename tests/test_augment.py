@@ -1,4 +1,4 @@
-"""`augment`: one draw per clip, and an emotion keeps its label."""
+"""`augment`: one random draw per clip, and the label of an emotion stays right."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The book, as files and in a browser: complete, without a network, and usable by everybody."""
+"""The book, as files and in a browser: complete, without a network, usable by everybody."""
 
 import functools
 import re
@@ -91,7 +91,7 @@ def test_every_link_leads_somewhere(folder):
 
 
 def test_every_picture_is_described(folder):
-    """Without it: a screen reader says "image", and that is all."""
+    """Without it: a screen reader says only "image"."""
     for path in pages(folder):
         for image in soup(path).select("img"):
             assert len(image.get("alt", "")) > 20, f"{path.name}: {image.get('src', '')[:80]}"
@@ -187,7 +187,7 @@ WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientW
 
 @pytest.mark.parametrize(("viewport", "scheme"), [(LAPTOP, "light"), (PHONE, "dark")])
 def test_pages_are_whole_without_a_network(open_page, folder, viewport, scheme):
-    """Without it: a page that is fine at your desk is bare in the room."""
+    """Without it: a page works at your desk, and has no style or scripts in the room."""
     from axe_playwright_python.sync_playwright import Axe
 
     for path in pages(folder):
@@ -206,7 +206,7 @@ def test_pages_are_whole_without_a_network(open_page, folder, viewport, scheme):
 
 
 def test_a_page_fits_any_window(open_page):
-    """Without it: on the usual laptop, 1366 wide, every page can be pushed aside a little."""
+    """Without it: on a laptop 1366 pixels wide, every page scrolls sideways."""
     page = open_page("docs/teach/instructor")
     for width in (360, 700, 1100, 1313, 1366, 1400, 1920):
         page.set_viewport_size({"width": width, "height": 800})
@@ -242,7 +242,7 @@ def test_explorers_are_drawn_without_a_kernel(open_page, name):
 
 
 def test_an_explorer_answers_without_a_kernel(open_page):
-    """Without it: in the book there is nothing to explore."""
+    """Without it: the explorers do nothing in the book."""
     page = open_page("notebooks/00_meet_the_clip")
     explorer = page.locator(".r3d-explorer")
     text, canvas = explorer.get_by_role("status"), explorer.locator("canvas")
@@ -319,7 +319,7 @@ def test_every_slide_fits_the_wall(open_page, name):
 
 
 def test_the_cheat_sheet_is_a_sheet_of_paper(open_page):
-    """Without it: a sheet that people pin up loses its end, or states wrong sizes."""
+    """Without it: a printed sheet loses its end, or states wrong sizes."""
     page = open_page("docs/learn/cheat-sheet")
     printed = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2  # front and back

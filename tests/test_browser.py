@@ -1,9 +1,9 @@
-"""Every lesson in a real JupyterLab and a real browser: Run All, then move all that moves.
+"""Every lesson in a real JupyterLab and a real browser: Run All, then use every control.
 
-nbval has the numbers compared, on full runs. Here it matters what a learner meets on the screen, so
+nbval compares the numbers, on full runs. These tests check what a learner sees on the screen, so
 there are few samples (one of each emotion by 24 people), and training is cut short: an epoch of 64
-clips, five steps of a linear classifier (`lab.SHORT`). What the lessons then print of scores is not
-looked at.
+clips, five steps of a linear classifier (`lab.SHORT`). The scores that lessons then print are not
+checked.
 """
 
 import re
@@ -68,7 +68,7 @@ def explorers(cells):
 
 
 def test_run_all_shows_the_expected_errors_and_no_other(lesson):
-    """Without it: the tests are green, and learners meet another red box."""
+    """Without it: the tests are green, and learners see another error."""
     cells = lesson.cells()
     assert errors(cells) == errors(lesson.stored)
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
@@ -138,7 +138,7 @@ def test_films_play(lesson):
 
 
 def test_the_row_of_memory_answers(lesson):
-    """Without it: JupyterLab takes the arrows for itself, and goes to another cell."""
+    """Without it: JupyterLab uses the arrow keys to go to another cell."""
     rows = lesson.page.locator(".r3d-memory")
     assert rows.count() == str(lesson.stored).count('<div class="r3d-memory">')
     for row in rows.all():

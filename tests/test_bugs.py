@@ -1,7 +1,7 @@
-"""The three bugs under contract: they fail as stated, the fixes pass the guards, the rest does not.
+"""The three bugs fail as stated, the fixes pass the guards, and the wrong fixes do not.
 
 The buggy code lives in the notebooks and is taken from there by tag. If a new version of torch
-stops a failure, or somebody repairs a bug, removes a tag or breaks a fix, this file turns red.
+stops a failure, or a change fixes a bug, removes a tag or breaks a fix, this file fails.
 """
 
 import re
@@ -69,9 +69,7 @@ def test_every_cell_under_contract_carries_its_tag(name):
 
 @pytest.mark.parametrize(("name", "tag", "kind", "fragment"), FAILURES)
 def test_the_bug_fails_for_the_stated_reason(lesson, name, tag, kind, fragment):
-    """Without it: a new torch repairs or renames the failure, and the lesson tells a story about
-    it.
-    """
+    """Without it: a new torch fixes or renames the failure, and the lesson explains the old one."""
     error = lesson[name][1][tag]
     assert isinstance(error, kind)
     assert fragment in str(error)
@@ -87,7 +85,7 @@ def test_the_page_shows_the_same_error(lesson, name, tag, kind, fragment):
 
 @pytest.mark.parametrize("name", lessons.BUG_LESSONS)
 def test_no_other_cell_is_expected_to_fail(lesson, name):
-    """Without it: an accident passes for part of the lesson."""
+    """Without it: an unexpected error seems to be part of the lesson."""
     assert set(lesson[name][1]) == {tag for other, tag, *_ in FAILURES if other == name}
 
 
@@ -168,7 +166,7 @@ def test_01_the_original_bug_does_not_reach_the_guards_first_line(permute):
 
 
 def test_01_the_guard_passes_the_package(permute):
-    """Without it: the package has a bug that it teaches."""
+    """Without it: the package has the bug that the lesson is about."""
     model = R3DEmotion(7, clip_len=5, se=None)
     model.backbone = nn.Identity()
     permute["guard"](model.features)
@@ -180,7 +178,7 @@ def test_01_a_pile_without_permute_fails_as_told():
 
 
 def test_01_the_page_shows_the_packages_guard():
-    """Without it: the lesson ends in a guard that sees nothing."""
+    """Without it: the lesson ends with a guard that finds nothing."""
     scrambled, fixed = lessons.stored_text(PERMUTE, "guard-package").strip().split("\n\nFixed: ")
     assert scrambled.startswith("Scrambled: 1 fault found.\n\naxes · backbone.stem.0 · lesson 01")
     assert fixed == "No fault found."
@@ -337,7 +335,7 @@ def test_02_the_guard_passes_the_package(access, clip, se, init):
 
 
 def test_02_the_page_counts_what_the_two_questions_find():
-    """Without it: the text speaks of two tensors and of 16, and the table has others."""
+    """Without it: the text says two tensors and 16, and the table shows other numbers."""
     lines = lessons.stored_text(ACCESS, "prove-two-questions").splitlines()[1:]
     found = {re.split(r"\s{2,}", line)[0]: re.findall(r"\d+", line) for line in lines}
     assert found == {
@@ -350,7 +348,7 @@ def test_02_the_page_counts_what_the_two_questions_find():
 
 
 def test_02_the_package_finds_the_bug_and_passes_the_fix():
-    """Without it: the page sends readers to a guard that is silent."""
+    """Without it: the page recommends a guard that finds nothing."""
     assert "learning · layer3.0.se.reduce" in lessons.stored_text(ACCESS, "guard-package")
     hooked, visible = lessons.stored_text(ACCESS, "fix-modules").split("visible")
     assert "learning" not in hooked
@@ -431,7 +429,7 @@ def test_03_the_page_states_the_measurements():
 
 
 def test_03_the_package_finds_each_version_and_passes_the_fix():
-    """Without it: the page sends readers to a guard that is silent."""
+    """Without it: the page recommends a guard that finds nothing."""
     lines = lessons.stored_text(LSTM, "guard-package").splitlines()
     first = {line.split()[0]: line for line in reversed(lines)}
     assert "batch: the answer to a clip depends on who else" in first["Head"]
@@ -524,7 +522,7 @@ def test_03_the_guard_passes_an_lstm_that_has_steps(lstm):
 
 
 def test_03_nobody_in_the_package_depends_on_strangers(lstm):
-    """Without it: the package has a bug that it teaches."""
+    """Without it: the package has the bug that the lesson is about."""
     model = build(lambda: R3DEmotion(7, clip_len=4))
     videos = torch.rand(3, 4, 3, 16, 24, generator=torch.Generator().manual_seed(0))
     assert lstm["influence"](model, videos).equal(torch.eye(3, dtype=torch.bool))

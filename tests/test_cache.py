@@ -1,4 +1,4 @@
-"""`cache`: the same pixels as `video.read`, decoded once, and never half a clip on disk."""
+"""`cache`: the same pixels as `video.read`, decoded once, and no half-written clip on disk."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""Every check against right answers, the untouched stub, and wrong answers with their reasons."""
+"""Every check with right answers, the unchanged stub, and wrong answers with their reasons."""
 
 import contextlib
 import copy
@@ -1454,7 +1454,7 @@ def test_a_wrong_answer_is_explained(name, i):
 
 
 def test_every_check_meets_five_wrong_answers():
-    """Without it: a check that was only ever shown the right answer."""
+    """Without it: a check that was tested only with the right answer."""
     files = [
         importlib.import_module(f"{checks.__name__}.{file.name}")
         for file in pkgutil.iter_modules(checks.__path__)

@@ -1,4 +1,4 @@
-"""Sure, likely, cannot tell: said no more often than promised where there is no difference."""
+"""Sure, likely, cannot tell: if there is no difference, errors are as rare as promised."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def share_sure(scores, train, test):
 
 @pytest.mark.parametrize(("splits", "train", "test"), [(3, 41, 12), (10, 41, 12), (3, 16, 36)])
 def test_sure_is_wrong_at_most_one_time_in_twenty(splits, train, test):
-    """Without it: a lesson is sure of what another draw of the people takes back."""
+    """Without it: a lesson says "sure", and another draw of the people shows the opposite."""
     scores = without_difference(1500, splits, train, test)
     sure, likely_or_sure = share_sure(scores, train, test)
     chance = 2 * (0.05 * 0.95 / len(scores)) ** 0.5  # two standard errors of counting
@@ -77,7 +77,7 @@ def test_disjoint_folds_need_the_correction_too():
 
 
 def test_sure_of_two_models_is_wrong_at_most_one_time_in_twenty():
-    """Without it: twelve people are taken for a crowd."""
+    """Without it: results of twelve people seem as sure as those of many."""
     rng, words = np.random.default_rng(0), []
     targets, subjects = torch.arange(14) % 7, [str(n // 14) for n in range(168)]
     targets = targets.repeat(12)
@@ -108,7 +108,7 @@ def test_people_are_compared_by_the_plain_table_of_t():
 
 
 def test_sure_of_paired_people_is_wrong_at_most_one_time_in_twenty():
-    """Without it: the test of lesson 12's maps is sure of luck, or of nothing."""
+    """Without it: the test of lesson 12's maps says "sure" by chance, or never."""
     drawn = np.random.default_rng(0).standard_normal((1500, 2, 12)).tolist()
     words = [compare.paired(*pair, comparisons=2).verdict for pair in drawn]
     assert 0.01 < words.count("sure") / len(words) < 0.025 + 0.01
@@ -145,7 +145,9 @@ def test_two_models_are_compared_on_the_same_people():
 
 
 def test_power_is_what_simulation_says():
-    """Without it: "so many splits show it", and half of the experiments do not."""
+    """Without it: the number of splits that the lesson names is too small in half of the
+    experiments.
+    """
     train, test, gain, deviation = 57, 3, 0.05, 0.04
     n = compare.splits_needed(gain, deviation, train=train, test=test)
     rng = np.random.default_rng(0)

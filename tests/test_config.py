@@ -1,4 +1,4 @@
-"""Every setting does something: a field that is ignored, or new and untested, is found here."""
+"""Every setting has an effect: these tests find a field that is ignored, or new and untested."""
 
 import dataclasses
 import inspect
@@ -114,7 +114,7 @@ def test_the_loss_is_cross_entropy_so_smoothed_and_weighted(tmp_path, smoothing,
 
 
 def test_the_average_is_of_weights_and_of_statistics(tmp_path, monkeypatch):
-    """Without it: what is validated and kept has one step's statistics under averaged weights."""
+    """Without it: the saved model has averaged weights with one step's statistics."""
     run, model = one_step(tmp_path, ema=0.7, batch_size=2, lr=0.01)
     seen = [{k: v.clone() for k, v in model.state_dict().items()}]
     step = torch.optim.AdamW.step
@@ -136,7 +136,7 @@ def test_the_average_is_of_weights_and_of_statistics(tmp_path, monkeypatch):
 
 
 def test_processes_share_the_statistics_of_the_average_too(tmp_path, monkeypatch):
-    """Without it: what is validated and kept has one process's statistics."""
+    """Without it: the saved model has the statistics of one process."""
     run, model = one_step(tmp_path, ema=0.7)
     reduced, reduce = [], run.accelerator.reduce
 

@@ -1,4 +1,4 @@
-"""The learner's copies: nothing to read that is asked for, and nobody's work is written over."""
+"""The learner's copies: they hold no answers, and a learner's work is never overwritten."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ def shelf(tmp_path):
 
 
 def test_a_copy_has_neither_outputs_nor_solutions(shelf):
-    """Without it: learners read what they are asked to find."""
+    """Without it: learners see the answers."""
     copy = nbformat.read(shelf / "mine" / "00_one.ipynb", as_version=4)
     assert [cell.source for cell in copy.cells] == ["# A lesson\n\nRead.", "checks.seven(...)"]
     assert copy.cells[1].outputs == []
@@ -86,7 +86,7 @@ def test_an_update_brings_what_is_new_and_renews_what_nobody_changed(shelf):
 
 
 def test_an_update_leaves_what_somebody_changed(shelf):
-    """Without it: an evening's work is gone after `git pull`."""
+    """Without it: a learner's work is lost after `git pull`."""
     mine = shelf / "mine" / "00_one.ipynb"
     edit(mine, "# My notes")
     kept = mine.read_bytes()

@@ -1,4 +1,4 @@
-"""`crops`: the square lies on the face, in the frame, and never moves within a clip."""
+"""`crops`: the square is on the face, inside the frame, and does not move within a clip."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`datasets`: the right files, the right labels, and nobody on both sides of a split."""
+"""`datasets`: the right files, the right labels, and no person on both sides of a split."""
 
 import pickle
 from functools import partial
@@ -167,7 +167,7 @@ fractions = st.floats(0.01, 0.99)
 
 
 def assert_parted(clips, parts):
-    """Each clip is in one part, in its order, and nobody is in two."""
+    """Each clip is in one part, in order, and no person is in two parts."""
     assert all(parts)
     assert not any(seen(a) & seen(b) for a, b in combinations(parts, 2))
     assert all(part == [clip for clip in clips if clip in part] for part in parts)

@@ -1,4 +1,4 @@
-"""Odd files, as cameras and recorders write them, come as FFmpeg's command line shows them."""
+"""Unusual files of cameras and recorders are read as FFmpeg's command line shows them."""
 
 import importlib.util
 import json

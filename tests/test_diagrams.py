@@ -1,4 +1,4 @@
-"""Diagrams and moments: what is drawn says what it is about, in grey."""
+"""Diagrams and moments: drawn in grey, with the right parts and texts."""
 
 import matplotlib.pyplot as plt
 import pytest
@@ -38,7 +38,7 @@ def test_no_two_words_of_a_diagram_lie_on_each_other(name):
 
 
 def test_the_dark_bar_is_that_of_the_nearest_window():
-    """Without it: the film shows what was said of another moment."""
+    """Without it: the film shows the prediction of another moment."""
     shares = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
     line = Timeline([0.0, 1.0], [1.0, 2.0], shares)  # middles 0.5 and 1.5
     frames = torch.zeros(3, 3, 8, 8, dtype=torch.uint8)

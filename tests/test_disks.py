@@ -96,7 +96,7 @@ def test_everything_can_be_written_on_a_drive_that_cannot_do_all(drive, kind, wh
 
 @pytest.mark.parametrize("what", WRITE)
 def test_a_disk_that_fills_up_is_named_and_the_old_file_stays(drive, what):
-    """Without it: rows lost, or a message that does not say where."""
+    """Without it: rows are lost, or the message does not name the file."""
     folder = drive("full")
     path = folder / ("file.mp4" if what == "video" else "file")
     path.write_bytes(b"old")

@@ -1,4 +1,4 @@
-"""Pages, and the template of a lesson: what they state is run or looked up."""
+"""Pages, and the template of a lesson: what they state is run or compared with its source."""
 
 import ast
 import doctest
@@ -99,7 +99,7 @@ EXAMPLES = sorted(
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_gives_what_its_docstring_shows(path):
-    """Without it: people try an example, and see something else."""
+    """Without it: people try an example, and get another result."""
     parts = path.relative_to(Path(r3d_helpers.__file__).parents[1]).with_suffix("").parts
     done = doctest.testmod(importlib.import_module(".".join(parts)))
     assert done.attempted > 0
@@ -127,7 +127,7 @@ def test_a_module_wants_the_order_on_the_sheet(module, takes, gives):
 
 
 def test_the_ledger_is_what_r3d_18_computes():
-    """Without it: a sheet that people pin up loses its end, or states wrong sizes."""
+    """Without it: a printed sheet loses its end, or states wrong sizes."""
     rows = table("Sixteen frames of 112")
     net = r3d_18().eval()
     x = torch.rand(value(rows[0][2], B=1))  # [B, T, C, H, W]
@@ -210,7 +210,7 @@ TERMS = [
 
 @pytest.mark.parametrize(("term", "text"), TERMS, ids=[term for term, _ in TERMS])
 def test_a_term_is_used_where_the_glossary_says(term, text):
-    """Without it: who looks a word up is sent to a section that does not have it."""
+    """Without it: readers who look a word up are sent to a section without it."""
     shown = re.findall(r"\]\((?!https:)([^)#]+)#?([^)]*)\)", text)
     assert shown
     for target, anchor in shown:
@@ -289,7 +289,7 @@ def test_a_name_that_moved_does_what_the_page_says(old, new, said):
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_every_name_of_version_1_works_or_is_on_the_page():
-    """Without it: a name goes, and nobody who used it is told."""
+    """Without it: a name is removed, and its users are not told."""
     gone = {code(old) for old, _, said in moved("Names") if said.startswith("is gone")}
     for line in (ROOT / "tests" / "data" / "names_1.0.txt").read_text().split():
         name = line.removeprefix("r3d_helpers.")
@@ -447,7 +447,7 @@ def test_the_script_on_the_page_makes_a_notebook(tmp_path, monkeypatch):
 
 
 def test_the_newest_version_is_that_of_the_package():
-    """Without it: a release without a word about what changed."""
+    """Without it: a release without a list of its changes."""
     newest, *_ = re.findall(r"^## (\d\S+) · ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest == r3d_helpers.__version__
 

@@ -1,4 +1,4 @@
-"""`doctor`: whatever is wrong with the machine, a report comes, with the remedy."""
+"""`doctor`: any problem of the machine is reported, with what to do."""
 
 import importlib.util
 import json
@@ -201,7 +201,7 @@ def bare(monkeypatch, tmp_path):
 
 
 def test_the_bare_package_is_ready_and_names_what_can_be_added(bare, capsys):
-    """Without it: who installs the package without lessons is told to draw samples."""
+    """Without it: people who install the package without lessons are told to draw samples."""
     assert doctor.main() == 0
     out = capsys.readouterr().out
     for extra in ("apply", "studies", "lessons"):
@@ -216,7 +216,7 @@ def test_the_lessons_need_every_extra(monkeypatch):
 
 
 def test_the_packages_are_those_of_the_project():
-    """Without it: a package is added, and nobody is told that it is missing."""
+    """Without it: a package is added, and a machine without it passes the check."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = {"": project["dependencies"], **project["optional-dependencies"]}
     for extra, names in {"": doctor.PACKAGES, **doctor.EXTRAS}.items():

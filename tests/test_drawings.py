@@ -1,4 +1,4 @@
-"""The drawings of the cheat sheet: those that the lessons draw today."""
+"""The drawings of the cheat sheet are the same as in the lessons."""
 
 import re
 
@@ -25,7 +25,7 @@ def made():
 
 
 def test_the_stored_drawings_are_those_that_the_command_makes(made):
-    """Without it: a lesson draws a gate in another place than the sheet on the wall."""
+    """Without it: a lesson and the cheat sheet show a gate in different places."""
     stored = {path.stem: path.read_text() for path in drawings.FOLDER.iterdir()}
     assert set(stored) == set(made)
     for name, svg in made.items():

@@ -1,4 +1,4 @@
-"""A score counts people, says how sure it is, and comes back from its file as it went in."""
+"""Scores over people, their intervals, and predictions that are read back from their file."""
 
 import copy
 import csv
@@ -290,7 +290,7 @@ def test_one_subject_is_reported_without_brackets():
 
 @pytest.fixture
 def odd():
-    """Names that a careless file would garble."""
+    """Names with commas, quotes and other letters."""
     clips = [
         Clip(Path('Zoë, Ōsaka/a "b", c.mp4'), "überrascht, sehr", "Müller, Jr."),
         Clip(Path("x;y/喜.mp4"), "calm", "007"),
@@ -326,7 +326,7 @@ CROP = dataclasses.asdict(FaceCrop(margin=0.45, no_face="centre"))
 
 
 def said(**changes):
-    """What a checkpoint says of itself."""
+    """The metadata of a checkpoint."""
     losses = [(0.25, 0.9), (0.625, 0.8), (0.625, 0.7), (0.5, 0.1)]
     metadata = Metadata(
         model={"num_classes": 3, "clip_len": 7, "se": "residual", "se_init": "identity"},

@@ -1,4 +1,4 @@
-"""Long runs can be stopped anywhere: what is finished is kept, and nothing runs twice."""
+"""Long runs can be stopped anywhere: finished runs are kept, and no run is made twice."""
 
 import dataclasses
 import multiprocessing

@@ -1,4 +1,4 @@
-"""What is said of a moment is said of that moment's frames, and a map lights what was decisive."""
+"""Predictions of a window come from its frames, and a map is bright at what was decisive."""
 
 import collections
 import gc

@@ -1,4 +1,4 @@
-"""What leaves the package answers as the model did, or is not let out."""
+"""An exported program gives the model's logits, or is deleted."""
 
 import copy
 import dataclasses

@@ -1,4 +1,4 @@
-"""The package works with its own dependencies alone, and names the extra that is missing."""
+"""The package works without extras, and names an extra that is missing."""
 
 import importlib.metadata
 import json
@@ -65,7 +65,7 @@ def bare(tmp_path_factory):
     ],
 )
 def test_it_works_without_any_extra(bare, command, words):
-    """Without it: who wants to train has to install JupyterLab and Optuna."""
+    """Without it: people who only train have to install JupyterLab and Optuna."""
     status, out = bare["commands"][command]
     assert status == 0, out
     assert words in out
@@ -89,7 +89,7 @@ EXTRA_OF = {"apply.plots": "apply", "studies": "studies", "classroom": "lessons"
 
 
 def test_every_file_can_be_imported_or_names_its_extra(bare):
-    """Without it: a new import at the top of a file of the heart needs a wing's libraries."""
+    """Without it: a new import in a basic file needs the libraries of an extra."""
     assert len(bare["modules"]) > 25
     for module, message in bare["modules"].items():
         name = module.removeprefix("r3d_helpers.")

@@ -1,4 +1,4 @@
-"""Films and schematics: what moves can be stopped, and what has a colour can be read without it."""
+"""Films and schematics: films can be stopped, and colours are never needed to read a drawing."""
 
 import io
 import itertools
@@ -43,7 +43,7 @@ def test_the_still_has_every_frame_where_the_player_looks_for_it():
 
 
 def test_a_film_is_a_picture_and_a_script_without_one(shown):
-    """Without it: nothing is left where scripts do not run, or every film is stored twice."""
+    """Without it: without scripts there is no picture, or every film is stored twice."""
     films.play({"right": moving(), "view": 255 - moving()}, fps=8)
     picture, player = shown
     assert set(picture) == {"image/png", "text/plain"}
@@ -54,7 +54,7 @@ def test_a_film_is_a_picture_and_a_script_without_one(shown):
 
 
 def test_the_printed_code_is_that_of_the_pixels(shown):
-    """Without it: nbval compares nothing of a film."""
+    """Without it: nbval does not compare films."""
     other = moving()
     other[3, 1, 2, 5] += 1
     for frames in (moving(), moving(), other):
@@ -197,7 +197,7 @@ def seen_by(eyes, colour):
 
 @pytest.mark.parametrize("eyes", EYES)
 def test_the_axes_are_told_apart_by_all_eyes(eyes):
-    """Without it: two axes of a drawing are one to every twelfth man."""
+    """Without it: one man in twelve cannot tell two axes of a drawing apart."""
     for one, other in itertools.combinations(COLOURS, 2):
         far = np.linalg.norm(seen_by(eyes, COLOURS[one]) - seen_by(eyes, COLOURS[other]))
         assert far > 12, (one, other)
@@ -246,7 +246,7 @@ def test_a_schematic_has_the_colours_of_the_axes_and_no_other(name):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_colour_never_stands_alone(name):
-    """Without it: an axis that is a colour and nothing else."""
+    """Without it: an axis is shown by its colour only."""
     figure = DRAWN[name]()
     words = {text.get_text() for text in figure.axes[0].texts}
     used = {to_hex(patch.get_facecolor()) for patch in figure.axes[0].patches}
@@ -293,7 +293,7 @@ def test_a_gate_is_drawn_with_the_sizes_of_its_features():
 
 
 def test_idle_is_the_forget_gate_of_the_first_step_alone():
-    """Without it: the drawing greys what learns."""
+    """Without it: the drawing shows parts as idle that learn."""
     figure = circuits.lstm()
     idle = {circuits.IDLE_TEXT: [], circuits.INK: []}
     for text in figure.axes[0].texts:

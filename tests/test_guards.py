@@ -1,4 +1,4 @@
-"""The guards find what is broken in the zoo, accuse nobody else, and leave no trace."""
+"""The guards find every broken model of the zoo, no sound one, and change nothing."""
 
 import copy
 import functools

@@ -1,4 +1,4 @@
-"""The hunts: every bug shows, every repair counts, and a wrong repair is told why."""
+"""The hunts: every bug shows, every fix counts, and a wrong fix gets its reason."""
 
 import itertools
 import json
@@ -136,7 +136,7 @@ def mine(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), list(itertools.product(HUNTS, SEEDS)))
 def test_the_right_answer_is_right_and_an_untouched_copy_is_not(name, seed):
-    """Without it: a hunt that nobody can finish, or that is finished before it begins."""
+    """Without it: a hunt cannot be finished, or is finished before it begins."""
     case = desk.case(name, seed)
     assert str(judge(case, case.sound)).startswith("Right: ")
     verdict = judge(case, case.text)
@@ -153,7 +153,7 @@ def test_the_right_answer_is_right_and_an_untouched_copy_is_not(name, seed):
     ("name", "seed"), [*((name, 0) for name in HUNTS if name != "team"), ("gait", 3)]
 )
 def test_each_repair_counts_whatever_is_left(name, seed):
-    """Without it: something is repaired, and the count says no."""
+    """Without it: a bug is fixed, and the count does not change."""
     case = desk.case(name, seed)
     for left in itertools.chain(itertools.combinations(case.bugs, 1),
                                 itertools.combinations(case.bugs, len(case.bugs) - 1)):  # fmt: skip
@@ -165,7 +165,7 @@ def test_each_repair_counts_whatever_is_left(name, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HUNTS)
 def test_a_wrong_repair_is_refused_with_its_own_reason(name):
-    """Without it: whoever is wrong in another way reads the same words, or is praised."""
+    """Without it: different wrong fixes get the same message, or are praised."""
     case = desk.case(name, 0)
     assert len(WRONG[name]) >= 5
     assert len({(old, reason) for old, _, reason in WRONG[name]}) == len(WRONG[name])
@@ -190,7 +190,7 @@ def follow(text, hint):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), list(itertools.product(HUNTS, (0, 2))))
 def test_the_hints_lead_to_the_right_answer(mine, capsys, name, seed):
-    """Without it: a hint that is wrong, or one that names a place which is not there."""
+    """Without it: a hint is wrong, or names a place that does not exist."""
     case, text = desk.case(name, seed), desk.case(name, seed).text
     for number in range(1, len(case.bugs) + 1):
         for step in range(1, desk.STEPS + 1):
@@ -248,7 +248,7 @@ def test_what_stops_is_named_with_its_line():
 
 
 def test_a_repair_that_breaks_something_else_is_noticed():
-    """Without it: a model without the gate that did not learn is a solution."""
+    """Without it: a model without the gate counts as a solution."""
     case = desk.case("doors", 1)  # its layer along time is not used
     text = case.sound.replace("head(moves.amax(2))", "head(steps.amax(1))")
     text = re.sub(r".*self\.move.*\n", "", text)
@@ -330,7 +330,9 @@ def test_a_record_from_before_there_were_hunts_is_read(mine):
 
 @pytest.mark.parametrize("name", lessons.HUNTS)
 def test_the_hunts_of_a_lesson_are_those_of_the_course(name):
-    """Without it: the table counts what nobody can do, or a solution is of an older program."""
+    """Without it: the table counts hunts that do not exist, or a solution belongs to an older
+    program.
+    """
     cells, found = lessons.load(name).cells, []
     for number, cell in enumerate(cells):
         if call := re.search(r'^hunts\.start\("(\w+)"', cell.source, re.MULTILINE):
@@ -344,7 +346,7 @@ def test_the_hunts_of_a_lesson_are_those_of_the_course(name):
 
 
 def test_a_program_can_be_asked_in_the_version_that_was_checked_last(mine, monkeypatch):
-    """Without it: a learner repairs, asks the guard again, and it speaks of the old program."""
+    """Without it: a learner fixes a bug, and the guard still checks the old program."""
     monkeypatch.setattr(desk, "_TEXTS", {})
     case = desk.case("signs", 0)
     assert hunts.program("signs").pick(30, 8)[-1] == 7

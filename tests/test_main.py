@@ -1,4 +1,4 @@
-"""The commands: what they print, what they leave, and how they refuse."""
+"""The commands: what they print, what they write, and their errors."""
 
 import csv
 import io
@@ -332,7 +332,7 @@ def test_a_run_on_faces_from_cache_to_prediction(own, tmp_path, capsys):
     assert all(float(row["calm"]) + float(row["happy"]) == pytest.approx(1) for row in rows)
     assert len(list(figures.glob("*.png"))) == 4
 
-    # Another set of labels: what both know is kept, the rest is trained.
+    # Other labels: weights of labels in both sets are kept, the others are trained.
     (own / "calm").rename(own / "sad")
     options = ("--from", run, "--no-face", "centre", "--skip-unreadable", "--freeze", "layer4")
     given = ("train", own, "--reader", "folder", "--out", tmp_path / "next", "--epochs", "1")
@@ -346,7 +346,7 @@ def test_a_run_on_faces_from_cache_to_prediction(own, tmp_path, capsys):
 
 
 def test_every_column_of_a_prediction_is_what_its_name_says(run, tmp_path, monkeypatch):
-    """Without it: a label has another's probability, or a window another's time."""
+    """Without it: a label has another one's probability, or a window another one's time."""
     shares = torch.eye(7)[[2, 5]] * 0.4 + torch.arange(7) / 35
     line = explain.Timeline([0.0, 0.5], [1.0, 1.25], shares)
     monkeypatch.setattr(explain, "timeline", lambda *_, **__: line)

@@ -1,4 +1,4 @@
-"""The row of memory: what it says is what torch does, and it answers to mouse, finger and keys."""
+"""The row of memory: it says what torch does, and works with mouse, finger and keys."""
 
 import re
 
@@ -19,7 +19,7 @@ def row():
 
 
 def test_each_number_is_read_from_the_cell_that_is_named(row):
-    """Without it: the widget explains another scramble than the one that happens."""
+    """Without it: the widget shows another result than torch gives."""
     numbers = ball().flatten()
     for name, way in WAYS.items():
         seen = way(ball())[0].transpose(0, 1)  # [T, C, H, W]
@@ -82,7 +82,7 @@ def test_a_video_that_cannot_be_shown_is_named(shape):
 
 
 def test_the_words_are_there_without_a_script(row):
-    """Without it: nothing is left where scripts do not run, and nbval compares nothing."""
+    """Without it: without scripts there is no text, and nbval compares nothing."""
     bundle = row._repr_mimebundle_()
     assert bundle["text/plain"].splitlines() == [row.way("permute"), row.way("view")]
     for name in WAYS:
@@ -137,7 +137,7 @@ def test_a_way_is_chosen_with_the_arrows(memory, row):
 
 @pytest.mark.parametrize("hand", ["mouse", "finger", "keys"])
 def test_a_pixel_leads_to_its_cell_and_back(memory, row, hand):
-    """Without it: one of three kinds of people cannot ask."""
+    """Without it: mouse, finger or keyboard does not work."""
     reach = {
         "mouse": lambda button: button.hover(),
         "finger": lambda button: button.tap(),

@@ -1,4 +1,4 @@
-"""The model computes what it says, keeps what it holds, and refuses what it cannot use."""
+"""The model: what it computes, copies and files, and errors for wrong input."""
 
 import copy
 import email.message
@@ -63,7 +63,7 @@ def weights(plain, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def build(weights):
-    """Give a small model of one's own, in evaluation mode, on the plain backbone's weights."""
+    """Give a small model in evaluation mode, with the plain backbone's weights."""
     built = {}
 
     def build(se="output", **options):
@@ -465,7 +465,7 @@ def test_a_wrong_download_is_not_kept(offline, monkeypatch):
 
 
 class _Page(io.BytesIO):
-    """What a hotel's wifi answers instead of the file."""
+    """A web page, as the wifi of a hotel sends it instead of the file."""
 
     def __init__(self):
         super().__init__(b"<html>Please log in</html>")

@@ -1,4 +1,4 @@
-"""A lean model is the whole one without what multiplies zeros: the same function, nothing else."""
+"""A lean model is the same function as the whole one, without the weights that meet zeros."""
 
 import sys
 

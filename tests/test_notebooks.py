@@ -1,4 +1,4 @@
-"""What nbval does not see: stale, unexecuted, machine-dependent or heavy notebooks."""
+"""What nbval does not check: old, unexecuted, machine-dependent or large notebooks."""
 
 import base64
 import copy
@@ -95,9 +95,7 @@ def test_a_lesson_that_does_not_say_what_it_is_is_named(tmp_path, sound, change)
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_stored_outputs_are_sound(path):
-    """Without it: a cell without outputs passes whatever it does, a stored error goes unseen, a
-    page shows somebody's home folder.
-    """
+    """Without it: a cell without outputs always passes, or a page shows a stored error."""
     assert problems(load(path)) == []
 
 
@@ -108,7 +106,7 @@ def test_notebook_is_small(path):
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_tidying_again_changes_nothing(path):
-    """Without it: every refresh changes every notebook, and real changes drown."""
+    """Without it: every refresh changes every notebook, and real changes are hard to find."""
     notebook = load(path)
     again = copy.deepcopy(notebook)
     notebooks.tidy(again)
@@ -127,7 +125,7 @@ def test_most_cells_are_compared(path):
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_every_figure_is_described_in_the_prose(path):
-    """Without it: readers who cannot see a figure are left out."""
+    """Without it: readers who cannot see a figure miss its content."""
     cells = load(path).cells
     for index, cell in enumerate(cells):
         if any("image/png" in output.get("data", {}) for output in cell.get("outputs", ())):
@@ -165,7 +163,7 @@ BUGS = [lesson.path for lesson in lessons("bug")]
 
 @pytest.mark.parametrize("path", BUGS, ids=lambda path: path.stem)
 def test_a_bug_lesson_keeps_its_anatomy(path):
-    """Without it: readers no longer know where they are."""
+    """Without it: lessons have different parts, and readers lose their place."""
     text = "\n".join(c.source for c in load(path).cells if c.cell_type == "markdown")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ANATOMY
 
@@ -200,7 +198,7 @@ def test_code_cells_are_short(path):
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_a_widget_has_a_static_result_below(path):
-    """Without it: without a kernel the page shows a dead control."""
+    """Without it: without a kernel the page shows a control that does nothing."""
     cells = load(path).cells
     for index, cell in enumerate(cells):
         if any(
@@ -217,7 +215,7 @@ def sound():
 
 
 def test_guard_sees_an_unexecuted_cell(sound):
-    """Without it: that guard itself could be blind."""
+    """Without it: that guard itself may find nothing."""
     code_cells(sound)[2].execution_count = None
     assert "out of order or not at all" in problems(sound)[0]
 
@@ -291,7 +289,7 @@ def test_repository_has_the_promised_top_level():
 
 
 def test_what_the_lessons_state_is_on_the_list():
-    """Without it: a cell is ignored, or 0.85 becomes 0.55, and every test is green."""
+    """Without it: a cell is no longer compared or a bound becomes weaker, and tests are green."""
     assert verdicts.table() == verdicts.LIST.read_text(encoding="utf-8"), (
         "if a lesson should state this now: python -m tools.verdicts"
     )

@@ -1,4 +1,4 @@
-"""The film at the top of the README: true to what it shows, small, and gentle."""
+"""The film at the top of the README: it shows the bug, is small, and does not flash."""
 
 import torch
 from PIL import Image, ImageSequence

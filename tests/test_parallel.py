@@ -61,7 +61,7 @@ def run(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", CONFIGURED)
 def test_what_accelerate_was_configured_with_changes_nothing(monkeypatch, name):
-    """Without it: float32 is bfloat16 where `accelerate config` was once answered so."""
+    """Without it: a run uses bfloat16 because of an old answer to `accelerate config`."""
     monkeypatch.setenv(name, CONFIGURED[name])
     found = parallel.accelerator()
     assert found.mixed_precision == "no"
@@ -119,7 +119,7 @@ def apple(monkeypatch):
 
 
 def test_apples_gpu_is_left_alone_and_named(apple, run, capsys):
-    """Without it: a run on a Mac takes a day, and nobody says that its GPU is idle."""
+    """Without it: a run on a Mac is slow, and no message says that its GPU is not used."""
     trainer, data = run(progress=True)
     assert trainer.accelerator.device.type == parallel.process().device.type == "cpu"
     trainer.fit(data, data)

@@ -1,4 +1,4 @@
-"""Every word of a command does something: a field or option that is ignored is found here."""
+"""Every option of a command has an effect: these tests find one that is ignored."""
 
 import dataclasses
 import re
@@ -233,7 +233,7 @@ OPTIONS = {
 
 
 def test_every_option_of_train_is_in_the_table(capsys):
-    """Without it: a new option is read, and reaches nobody."""
+    """Without it: a new option is accepted, and does nothing."""
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     named = re.findall(r"--[a-z-]+", capsys.readouterr().out.partition("positional")[0])

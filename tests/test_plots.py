@@ -1,4 +1,4 @@
-"""Figures of a video say what they show, however short the video is."""
+"""Figures of a video are right and complete, even if the video is short."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -69,7 +69,7 @@ def test_a_timeline_is_white_where_nothing_is_shown():
     "name", ["a$1_$2", "$\\frac{$", "two\nlines", "j\udcf6rg", "x" * 255, r"\$"]
 )
 def test_any_name_and_label_can_be_drawn(name, tmp_path):
-    """Without it one dollar in a name stops a whole command: matplotlib takes it for a formula."""
+    """Without it a dollar sign in a name stops a command: matplotlib takes it for a formula."""
     line = Timeline([0.0], [1.0], torch.tensor([[0.5, 0.3, 0.2]]))
     clip = torch.randint(1, 256, (2, 3, 6, 8), dtype=torch.uint8)
     labels = ["calm", "happy", name]

@@ -1,4 +1,4 @@
-"""Lessons 11 to 13, and what they bring along: scenes and the camera."""
+"""Lessons 11 to 13, with the wide videos and the camera."""
 
 import re
 
@@ -22,7 +22,7 @@ def test_it_says_first_what_for_and_how_long(name):
 
 @pytest.mark.parametrize("name", lessons.PRACTICE)
 def test_what_is_stated_is_true(name):
-    """Without it: a page that says in capitals that what stands above it is not so."""
+    """Without it: a page contradicts its own output."""
     shown = [o.text for c in lessons.load(name).cells for o in c.get("outputs", ()) if "text" in o]
     assert not any(SHOUTED.search(text) for text in shown)
 

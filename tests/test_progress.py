@@ -1,4 +1,4 @@
-"""Guesses and progress: kept before the answer, answered one by one, never a crash."""
+"""Guesses and progress: stored before the answer, answered one by one, without crashes."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def test_each_option_has_its_own_reply(mine, capsys, letter, words):
 
 
 def test_a_guess_may_change_until_the_answer_is_shown(mine, capsys):
-    """Without it: a learner who has read the answer was right all along."""
+    """Without it: a learner reads the answer, and then changes the guess."""
     asked = guesses.ask("axes")
     asked.buttons.value = "a"
     asked.buttons.value = "c"
@@ -87,7 +87,7 @@ def test_a_guess_may_change_until_the_answer_is_shown(mine, capsys):
 
 
 def test_elsewhere_a_guess_lasts_as_long_as_the_kernel(tmp_path, monkeypatch, capsys):
-    """Without it: nbval and `make run` write files, and what they show depends on them."""
+    """Without it: nbval and `make run` write files, and their outputs depend on them."""
     monkeypatch.chdir(tmp_path)
     guesses.ask("axes").buttons.value = "b"
     seven(7)
@@ -131,7 +131,7 @@ def test_tries_are_counted_up_to_the_first_right_one(mine, capsys):
 
 
 def test_the_solution_is_seen_by_those_who_ask(mine):
-    """Without it: a solution in sight, or one that nobody can get at."""
+    """Without it: the solution is always visible, or cannot be opened."""
     reveal = Reveal("seven", progress.solution("seven"))
     assert reveal.text.value == ""
     reveal.button.click()
@@ -186,7 +186,7 @@ def hand_in(folder, name, axes=None, **tried):
 
 
 def test_a_class_shows_what_was_most_often_guessed_wrong(tmp_path, capsys):
-    """Without it: an instructor does not know what to talk about."""
+    """Without it: an instructor does not see what learners misunderstood."""
     hand_in(tmp_path, "ada", "a", tries=1, solved=True)
     hand_in(tmp_path, "bo", "c", tries=2, solved=True, looked=True)
     hand_in(tmp_path, "cy", "c")
@@ -240,7 +240,9 @@ def asked(name):
 
 @pytest.mark.parametrize("name", lessons.named(*KINDS))
 def test_the_exercises_are_those_of_the_lessons(name):
-    """Without it: the progress table counts what nobody can do, and the guide another time."""
+    """Without it: the progress table counts exercises that do not exist, and the guide has other
+    minutes.
+    """
     of_lesson = {e.name: e for e in EVERY_EXERCISE if e.lesson == name}
     found = asked(name)
     assert {check: heading for check, (heading, _) in found.items()} == {

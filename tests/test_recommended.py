@@ -1,4 +1,4 @@
-"""One training is recommended, and all that train take it from one place."""
+"""One training is recommended, and everything that trains takes it from one place."""
 
 import ast
 import inspect
@@ -54,7 +54,7 @@ def test_the_set_to_train_on_draws_frames_and_augments(monkeypatch):
 
 
 def test_the_command_line_trains_as_recommended(monkeypatch, thin):
-    """Without it: the command and a program in Python train differently, and nobody knows why."""
+    """Without it: the command and a program in Python train differently."""
     plan = planned(monkeypatch)
     assert plan.config == TrainConfig()
     assert plan.augment == recommended.AUGMENT
@@ -97,7 +97,7 @@ def calls(code):
     ids=["the page", "lesson 04", "its stand-in"],
 )
 def test_who_trains_takes_what_is_recommended_and_names_what_differs(code, thin):
-    """Without it: page, lesson and command line drift apart, each with numbers of its own."""
+    """Without it: page, lesson and command line use different settings."""
     named = dict(calls(code))
     assert "R3DEmotion" not in named
     defaults = {

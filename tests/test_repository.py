@@ -34,7 +34,7 @@ def lint_imports(folder):
 
 @pytest.mark.slow  # `make check` asks it itself, and what two tests below ask
 def test_the_law_over_imports_holds():
-    """Without it a file imports one above it, and none can be read alone any more."""
+    """Without it a file imports from a folder above it, and cannot be read alone."""
     assert lint_imports(ROOT) == ""
     assert "ignore_imports" not in (ROOT / "pyproject.toml").read_text()
 
@@ -160,7 +160,7 @@ def test_pyrefly_finds_nothing():
 
 
 def test_the_quick_check_leaves_out_what_is_slow(request):
-    """Without it: `make check` takes minutes, and nobody gives it any more."""
+    """Without it: `make check` takes minutes, and people stop using it."""
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("test_*.py")}
     lessons = {path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert files | lessons >= sharing.SLOW
@@ -177,7 +177,7 @@ def test_the_quick_check_leaves_out_what_is_slow(request):
 
 
 def test_make_clean_removes_what_make_made_and_nothing_else(tmp_path):
-    """Without it: somebody tidies up, and a week's runs are gone."""
+    """Without it: `make clean` deletes a week's runs."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     stays = {"runs/04/best", "playground/a.ipynb", ".venv/x", "cache/a", "figures/a", "my.mp4"}
     goes = {"build/book/a", ".ruff_cache/a", ".hypothesis/a", "tests/__pycache__/a"}
@@ -218,7 +218,7 @@ def test_conda_installs_through_the_same_two_files():
 
 @pytest.mark.skipif("PYTEST_XDIST_WORKER_COUNT" not in os.environ, reason="one process has it all")
 def test_processes_side_by_side_share_the_cores():
-    """Without it: two processes of two threads each take four times as long, and nobody knows."""
+    """Without it: two processes with two threads each take four times as long."""
     assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
 
 
@@ -242,7 +242,7 @@ def test_make_lists_its_commands():
 
 
 def test_symptom_index_leads_to_a_section_that_has_the_words():
-    """Without it: somebody looks an error up and lands where it is not explained."""
+    """Without it: a reader looks up an error, and the section does not explain it."""
     page = ROOT / "docs" / "learn" / "symptoms.md"
     index = page.read_text()
     row = r"^\| (.+) \| \[(\d\d)\]\((.+)#.+\) · (.+) \|$"  # the book's test follows the anchor

@@ -1,6 +1,6 @@
-"""What lessons 06 and 07 find in the published fix: each has its cell, and a test of the package.
+"""Each finding of lessons 06 and 07 about the published fix has a cell and a test.
 
-Taken the other way round: if one of these tests turns red, the package has got the flaw that the
+If one of these tests fails, the package has the fault that the
 cell shows.
 """
 
@@ -62,7 +62,7 @@ def test_every_finding_has_its_cell(name):
 
 @pytest.mark.parametrize("name", TESTS)
 def test_every_finding_has_a_test_of_the_package(name):
-    """Without it: the review accuses others of what the package does itself."""
+    """Without it: the package has a fault that the review criticises."""
     module, _, test = name.partition(".")
     assert callable(getattr(importlib.import_module(module), test))
 

@@ -167,11 +167,11 @@ def test_a_single_clip_is_centred(length, n, stride):
         assert 0 <= (length - first - span) - first <= 1
 
 
-# The fix document's rule
+# The published fix's rule
 
 
 def restated(x, clip_size):
-    """The fix document's code on ``[B, T, C, H, W]``, without the permutes."""
+    """The published fix's code on ``[B, T, C, H, W]``, without the permutes."""
     seq_len = x.shape[1]
     if seq_len < clip_size:
         repeats = torch.tensor([clip_size // seq_len + 1] * seq_len)

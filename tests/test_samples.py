@@ -1,4 +1,4 @@
-"""The shipped clips: complete, drawn by the code beside them, and honest."""
+"""The shipped clips: complete, drawn by the code, and without hints to the label."""
 
 import statistics
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_samples_are_small():
 
 
 def test_the_code_draws_the_shipped_clips(clips, tmp_path):
-    """Without it: nobody can say where the samples come from."""
+    """Without it: the origin of the samples is unknown."""
     for clip in clips[::120]:
         _, _, code, _, _, take, actor = clip.path.stem.split("-")
         drawn = actors.clip(int(actor), datasets.RAVDESS_EMOTIONS[code], int(take))
@@ -49,7 +49,7 @@ def test_lengths_and_rate_are_as_the_readme_says(clips):
 
 @pytest.mark.slow
 def test_colour_does_not_give_the_label_away(clips):
-    """Without it: a model that knows colours passes for one that knows faces."""
+    """Without it: a model that uses only colours gets a high score."""
     statistics_of = baselines.colour_statistics(clips)
     classes = sorted(actors.PROTOTYPES)
     targets = torch.tensor([classes.index(clip.label) for clip in clips])

@@ -1,4 +1,4 @@
-"""Two processes are one run: the same result, and a clear end when one of them dies.
+"""Two processes share a run: the same result, and a clear error when one of them dies.
 
 Real processes, started by torchrun as a user would, on a real but tiny model.
 """
@@ -81,7 +81,7 @@ def alone(samples, runs):
 
 
 def test_two_processes_end_as_one_that_gathers_the_same_micro_batches(samples, runs, alone):
-    """Without it: a shared run is another run."""
+    """Without it: a shared run gives another result."""
     """Frames and augmentation are drawn at random, and are the same all the same."""
     together = runs / "together"
     code, out = finish(begin(samples, together, processes=2))

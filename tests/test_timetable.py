@@ -37,7 +37,7 @@ def test_a_timetable_fits_and_leaves_a_reserve(name):
 
 @pytest.mark.parametrize("name", PLANS)
 def test_learners_do_something_for_a_third_of_the_time(name):
-    """Without it: the guide slides back into a talk with nine minutes of exercise."""
+    """Without it: the guide becomes a talk with nine minutes of exercises."""
     plan = PLANS[name]
     breaks = sum(block.minutes for block in plan.blocks if block.what == "Break")
     assert 3 * plan.doing >= plan.length - breaks
@@ -119,7 +119,7 @@ def block(*together, **options):
 
 
 def test_a_jump_runs_everything_above_once_more():
-    """Without it: the timetable promises minutes that the jumps take away."""
+    """Without it: the timetable leaves out the minutes of the jumps."""
     assert seconds_of(block(timetable.START), block("Symptom", "Predict", "Reproduce")) == [60, 0]
     assert seconds_of(block(timetable.START), block("Reproduce")) == [60, 60]
     assert seconds_of(block(timetable.START, "Reproduce", "Guard")) == [180]
@@ -265,7 +265,7 @@ def slug(heading):
 
 
 def test_the_table_of_films_has_everything_that_plays_or_can_be_moved():
-    """Without it: a new film has no question, and an instructor plays it as a decoration."""
+    """Without it: a new film has no question, and is played without a purpose."""
     shows = re.compile(r"films\.play\(|(Explorer|Picker|Asker|RowOfMemory)\(")
     there = [
         (path.name, slug(section))
@@ -279,7 +279,7 @@ def test_the_table_of_films_has_everything_that_plays_or_can_be_moved():
 
 
 def test_how_many_must_have_found_more_is_computed():
-    """Without it: a class is told that it has learned something, and a coin would say so, too."""
+    """Without it: a class is told that it has learned something, and the result is chance."""
     part = GUIDE.partition("\n### The hunt before and the hunt after\n")[2].partition("\n## ")[0]
     changed, more = (
         list(map(int, re.findall(r"\d+", re.search(rf"^\| {row}.*$", part, re.MULTILINE)[0])))

@@ -1,4 +1,4 @@
-"""Tracebacks of a lesson: the reader's lines stay, those of libraries are counted."""
+"""Tracebacks of a lesson show the reader's lines and count those of libraries."""
 
 import re
 
@@ -34,7 +34,7 @@ def run(monkeypatch):
 
 
 def test_only_the_readers_own_lines_are_shown(run):
-    """Without it: eleven screens of torch stand between the line and the message."""
+    """Without it: eleven screens of library code are between the reader's line and the message."""
     result, kind, error, text = run(CODE)
     assert result.error_in_exec is error  # the front end knows that the cell has failed
     assert kind is RuntimeError

@@ -1,4 +1,4 @@
-"""Later lessons find the model of lesson 04, or make their own and say so."""
+"""Later lessons find the model of lesson 04, or train another and say so."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A run ends where it should, however often it is stopped, and says what is wrong.
+"""A run gives the same result if it is stopped and resumed, and its errors say what is wrong.
 
 All tests but one train a network of a few hundred parameters in the backbone's place: the loop
 does not care, and a checkpoint takes a millisecond instead of a second.
@@ -131,7 +131,7 @@ def same(one, other):
 
 
 def stop_after_saves(monkeypatch, saves):
-    """Let the process die, as it were, right after so many checkpoints (the first: step 0)."""
+    """Stop the process, as if killed, after so many checkpoints (the first: step 0)."""
     save, left = Trainer._save, itertools.count(saves - 1, -1)
 
     def dying(self):
@@ -219,7 +219,7 @@ def test_the_seed_decides_the_run(begin, folder, option):
 
 
 def test_a_model_that_was_loaded_to_evaluate_is_trained_as_any_other(begin, folder):
-    """Without it: fine-tuning begins without dropout, on another's statistics."""
+    """Without it: fine-tuning starts without dropout, with fixed statistics."""
     runs = [begin(folder / str(mode)) for mode in (True, False)]
     for run, mode in zip(runs, (True, False), strict=True):
         run.model.train(mode)
@@ -550,7 +550,7 @@ OF_THE_SETS = {f.name for f in dataclasses.fields(checkpoint.Metadata)} - {
 
 @pytest.mark.parametrize("name", sorted(OF_THE_SETS))
 def test_whatever_was_said_of_the_sets_must_hold_again(begin, folder, name):
-    """Without it: a run goes on with other people, or at another rate, and nobody knows."""
+    """Without it: a resumed run uses other people or another learning rate without an error."""
     run = begin(epochs=1)
     run.fit(Clips(), VAL)
     tensors, metadata = checkpoint.read(run.last)
@@ -706,7 +706,7 @@ def test_a_subject_on_both_sides_is_warned_of(begin):
     [("training", "the model cannot learn it"), ("validation", "the best epoch is chosen without")],
 )
 def test_a_class_that_one_of_the_sets_does_not_show_is_warned_of(begin, lacks, told):
-    """Without it: a recall of 0.000, and no word."""
+    """Without it: a recall of 0.000 without a warning."""
     targets = {part: [0, 1] * 3 for part in ("training", "validation")} | {lacks: [1] * 6}
     sets = [Clips(classes=["happy", "sad"], targets=each) for each in targets.values()]
     with pytest.warns(UserWarning, match=f"no clip of happy in the {lacks} set: {told}"):
@@ -817,7 +817,7 @@ def test_load_refuses_what_is_not_a_trained_model(begin):
 
 
 class WrongInBfloat16(torch.autograd.Function):
-    """What some processors do to a weight's gradient: nothing in float32, nonsense below."""
+    """A weight's gradient as on some processors: right in float32, wrong in lower precision."""
 
     @staticmethod
     def forward(ctx, weight, spoil):
@@ -891,7 +891,7 @@ STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 
 def staged_backbone(width=4):
-    """As small as it gets with the stages' names."""
+    """A very small network with the names of the stages."""
     stage = {
         name: nn.Sequential(nn.Conv3d(width if i else 3, width, 1), nn.BatchNorm3d(width))
         for i, name in enumerate(STAGES)
@@ -940,7 +940,7 @@ def test_one_micro_batch_is_the_batch(begin, folder):
 
 
 def test_with_micro_batches_a_clip_draws_by_itself(begin, folder):
-    """Whoever loads it, and however often in between; but anew in every epoch."""
+    """The same in any process and however often it is read before; but new in every epoch."""
     runs = [begin(folder / str(n), micro_batch=2, num_workers=n) for n in (0, 2)]
     for run in runs:
         run.fit(Clips(noise=5), VAL)
@@ -1158,7 +1158,7 @@ def test_a_run_of_version_1_loads_and_goes_on(small, folder):
 
 
 def stored(path):
-    """What a checkpoint says of itself, as it lies on disk."""
+    """The metadata of a checkpoint, as stored on disk."""
     with safe_open(path, "pt") as file:
         return json.loads(file.metadata()["r3d_helpers"])
 
@@ -1195,7 +1195,7 @@ def test_a_run_saved_before_there_were_crops_goes_on(begin, folder):
 
 @pytest.mark.parametrize("part", ["train", None])
 def test_a_checkpoint_with_an_unknown_setting_is_named(begin, part):
-    """One of a later version: reading half of it would train something else."""
+    """A checkpoint of a later version: reading a part of it would train something else."""
     run = begin(epochs=1)
     run.fit(Clips(), VAL)
     tensors, _ = checkpoint.read(run.last)

@@ -1,4 +1,4 @@
-"""A search can be stopped anywhere, and the people it is judged on stay out of it."""
+"""A search can be stopped anywhere, and does not use the test people."""
 
 import errno
 import multiprocessing
@@ -23,7 +23,7 @@ SMALL = {"seeds": 2, "trials": 9, "epochs": 4}
 
 
 def curve_of(recipe):
-    """A made-up training: the nearer the learning rate to 0.001, the better."""
+    """A simulated training: the closer the learning rate is to 0.001, the better."""
     best = 1 - abs(recipe.lr - 0.001) * 500
     return [round(best * epoch / 4, 6) for epoch in range(1, recipe.epochs + 1)]
 
@@ -44,7 +44,7 @@ class Training:
         if not before:
             self.recipes.append(recipe)
         for epoch, uar in enumerate(curve_of(recipe), start=1):
-            if epoch > before:  # those before are only told again
+            if epoch > before:  # the earlier ones are only reported again
                 if self.epochs == self.die_at:
                     raise KeyboardInterrupt
                 self.epochs += 1
@@ -100,14 +100,14 @@ def test_the_default_settings_come_first_and_the_best_win(whole):
         assert tuning.settings_of(row) == tuning.settings_of(chosen)
         assert row["trial_uar"] == chosen["uar"]
     assert len({row["lr"] for row in tried}) > 16  # no draw twice
-    # The winners are trained anew, from another start, on the split of their study.
+    # The winners are trained again, from another start, on the split of their study.
     assert [(recipe.seed, recipe.start) for recipe in training.scored] == [
         (seed, 1000 + seed) for seed in (0, 0, 1, 1)
     ]
 
 
 def test_a_trial_counts_by_its_best_epoch(tmp_path, monkeypatch):
-    """Without it: `uar` is the last epoch's, and what is kept another's."""
+    """Without it: `uar` is that of the last epoch, and the saved model that of another."""
     monkeypatch.setitem(globals(), "curve_of", lambda _: [0.2, 0.75, 0.5, 0.4])
     Training(monkeypatch)
     rows = tuning.tuning("", tmp_path / "t.csv", work=tmp_path, seeds=1, trials=2, epochs=4)
@@ -227,7 +227,7 @@ def samples(tmp_path_factory):
 
 
 def test_no_trial_looks_at_the_test_people(samples, tmp_path, monkeypatch):
-    """Without it: a search chooses on the people it is judged on."""
+    """Without it: a search chooses its settings on the test people."""
     _, _, test = datasets.train_val_test(datasets.ravdess(samples), seed=0)
     subjects, read = set(), datasets.video.read
 

@@ -1,4 +1,4 @@
-"""`video`: what is written comes back, and no damaged file gets past `VideoError`."""
+"""`video`: what is written is read back, and a damaged file raises only `VideoError`."""
 
 import io
 import os

@@ -26,7 +26,7 @@ def complaints(schema, *files):
 
 
 def test_workflows_and_updates_are_as_their_schemas_say(tmp_path):
-    """Without it: a key is misspelt, and a code host runs nothing, without a word to anybody."""
+    """Without it: a key is misspelt, and a code host runs nothing, without a message."""
     assert complaints("vendor.github-workflows", *WORKFLOWS) == ""
     assert complaints("vendor.dependabot", ROOT / ".github" / "dependabot.yml") == ""
     broken = tmp_path / "broken.yml"
@@ -36,7 +36,7 @@ def test_workflows_and_updates_are_as_their_schemas_say(tmp_path):
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_actions_are_pinned_and_may_write_nothing(path):
-    """Without it: whoever takes over an action's tag runs a program of theirs in ours."""
+    """Without it: an attacker who moves an action's tag runs code in our workflow."""
     text = path.read_text(encoding="utf-8")
     used = re.findall(r"uses: (.+)", text)
     assert used

@@ -1,4 +1,4 @@
-"""The explorers answer when something is moved: text and picture say the same, and both change."""
+"""The explorers: moving a control changes text and picture, and both show the same."""
 
 import base64
 import io

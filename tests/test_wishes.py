@@ -1,4 +1,4 @@
-"""Lessons 08 to 10 answer a wish each: with enough runs, a slice of them live, and an advice."""
+"""Lessons 08 to 10: enough runs for each answer, some of them live, and a recommendation."""
 
 import itertools
 import re
@@ -22,7 +22,7 @@ def prose(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_three_splits_or_more_stand_behind_every_setting(name):
-    """Without it: lessons 08 to 10 advise on the strength of one run."""
+    """Without it: lessons 08 to 10 give advice from a single run."""
     file, setting = FILES[name]
     rows = sweep.read(doctor.SAMPLES / "results" / f"{file}.csv")
     rows.sort(key=lambda row: [row[key] for key in setting])

@@ -263,7 +263,7 @@ def test_a_zip_that_does_not_work_is_not_left(build, monkeypatch, capsys):
 
 
 def test_the_proof_sees_no_network_but_its_own():
-    """Without it: the zip "installs without network" on a machine that has one."""
+    """Without it: the test of the zip uses the network without noticing."""
     without, _ = workshop._without_network()
     if not without:
         pytest.skip("the network cannot be taken away here")

@@ -1,7 +1,7 @@
-"""A zoo of small video models: broken ones, each with the guard that must find it, and sound ones.
+"""Small video models: broken ones, each with the guard that must find it, and sound ones.
 
 Every model takes `[B, T, C, H, W]` and answers `[B, 5]`. A broken model runs and trains; what is
-wrong with it is the sentence below its name.
+wrong with it is in the sentence below its name.
 """
 
 import r3d_helpers  # first: it lets torchvision load beside another build of torch
@@ -41,7 +41,7 @@ def to_3d(video):
 
 
 class Net3d(nn.Module):
-    """Three 3-D convolutions and an average; a subclass changes what it wants to."""
+    """Three 3-D convolutions and an average; a subclass changes a part."""
 
     def __init__(self, width=12):
         super().__init__()
@@ -144,7 +144,7 @@ class ScrambledByView(Net3d):
 
 @broken("axes", 2, 3, 3, 16, 16)
 class TimeAndColourSwapped(Net3d):
-    """With T = C = 3 nothing complains."""
+    """With T = C = 3 there is no error."""
 
     @staticmethod
     def prepare(video):
@@ -575,7 +575,7 @@ class RowForEveryFrame(PerFrame):
 
 @broken("answer")
 class ForgottenAxis(Net3d):
-    """The original bug: a pile of pictures has no time."""
+    """The original bug: pictures in one axis have no time."""
 
     @staticmethod
     def prepare(video):
@@ -622,7 +622,7 @@ def swin3d():
 
 @sound(2, 4, 3, 64, 64)
 def mvit():
-    """The last block pools queries that nobody reads: only one token answers."""
+    """The last block pools queries that are never used: only one token answers."""
     blocks = [
         MSBlockConfig(heads, width, out, [3, 3, 3], [3, 3, 3], [1, by, by], [1, 2, 2])
         for heads, width, out, by in ((1, 24, 48, 2), (2, 48, 48, 2))
@@ -824,7 +824,7 @@ class ShiftedAlongTime(PerFrame):
 
 @sound()
 class DeepAndUntrained(PerFrame):
-    """Without statistics hardly anything of a video comes through so many layers."""
+    """Without statistics the video hardly changes the output of so many layers."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the lessons ask: their guesses and exercises, once, for lessons, guide and progress."""
+"""Guesses, exercises and hunts of all lessons, for lessons, guide and progress table."""
 
 from typing import TypeVar
 
@@ -59,10 +59,10 @@ EXERCISES: tuple[Exercise, ...] = (
 
 
 def guess(name: str) -> Guess:
-    """The guess of this name.
+    """The guess with this name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: there is no such guess.
     """
     return _one(GUESSES, name)
 
@@ -71,7 +71,7 @@ def exercise(name: str) -> Exercise:
     """The exercise whose check has this name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: there is no such exercise.
     """
     return _one(EXERCISES, name)
 
@@ -80,4 +80,4 @@ def _one(parts: tuple[Part, ...], name: str) -> Part:
     for part in parts:
         if part.name == name:
             return part
-    raise KeyError(f"{name!r} is none of {', '.join(part.name for part in parts)}")
+    raise KeyError(f"{name!r} is not one of {', '.join(part.name for part in parts)}")

@@ -24,14 +24,14 @@ GUESSES = (
         "bugs of the team that turn red",
         "c",
         {
-            "a": "that would need a bug that raises nothing anywhere. But the last line of the "
-            "first red box names one of them.",
-            "b": "that would need an error that hides all others for good. It hides them until "
-            "it is repaired: then the program comes further, to the second one.",
+            "a": "that would need three bugs that raise no error. But the last line of the first "
+            "red box names one of them.",
+            "b": "that would need an error that hides all others for ever. It hides them only "
+            "until it is fixed: then the program gets to the second one.",
             "c": "the gate stops the constructor, the permute stops the first forward pass, and "
-            "the LSTM stops nothing: it walks along the batch, and training goes on.",
-            "d": "that would need an LSTM that complains about features without time. It takes "
-            "them for one long sequence, as lesson 03 shows.",
+            "the LSTM stops nothing: it works along the batch, and training continues.",
+            "d": "that would need an LSTM that raises for features without time. It takes them "
+            "for one long sequence, as lesson 03 shows.",
         },
     ),
     Guess(
@@ -40,13 +40,12 @@ GUESSES = (
         "what a silent guard means",
         "b",
         {
-            "a": "that would need a guard that sees all of the program. It was given a model and"
-            " a video; which frames were chosen for that video, and which people, it cannot"
-            " know.",
-            "b": "the guard asks the model, and only the model. Frames, people, and the mode in "
-            "which somebody trains or evaluates have to be asked one by one.",
-            "c": "that would need a guard that misses a scrambled video or an idle gate. It has "
-            "been tried on dozens of broken models; but `pick` and `split` are no models.",
+            "a": "that would need a guard that sees the whole program. It gets a model and a "
+            "video, and cannot know how frames and people were chosen.",
+            "b": "the guard checks the model, and only the model. Check frames, people, and the "
+            "modes of training and evaluation one by one.",
+            "c": "that would need a guard that misses a scrambled video or an idle gate. It was "
+            "tested on dozens of broken models; but `pick` and `split` are not models.",
         },
     ),
 )

@@ -1,4 +1,4 @@
-"""What a guess is, and an exercise."""
+"""The parts of a lesson that learners answer: guesses, exercises, hunts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Guess:
-    """A question of a lesson that is answered before the answer can be seen.
+    """A question that learners answer before they can see the answer.
 
-    The question and its options are text of the lesson. Here is what comes back.
+    The question and its options are in the text of the lesson.
 
     Attributes:
         lesson: its file, without the ending.
         name: unique among all lessons.
-        about: what is asked, in a few words, for tables.
+        about: the topic in a few words, for tables.
         right: the letter of the right option.
-        replies: by letter of the option, what is said to those who chose it.
+        replies: for the letter of each option, the reply to it.
     """
 
     lesson: str
@@ -31,13 +31,13 @@ class Guess:
 
 @dataclass(frozen=True)
 class Exercise:
-    """Something to do in a lesson, which a check looks at.
+    """An exercise of a lesson, with a check.
 
     Attributes:
         lesson: its file, without the ending.
-        name: the check's.
+        name: of the check.
         title: its heading in the lesson.
-        difficulty: 1, follow the pattern; 2, think; 3, allow yourself the hints.
+        difficulty: 1, follow the pattern; 2, think; 3, use the hints.
         minutes: that it takes, for the lesson and for the instructor's timetables.
     """
 
@@ -53,7 +53,7 @@ class Exercise:
 
     @property
     def line(self) -> str:
-        """What is written below the heading."""
+        """The line below the heading in the lesson."""
         return f"*Difficulty {self.difficulty} of 3 · {self.minutes} minutes*"
 
 

@@ -12,7 +12,7 @@ from .probes import CLASSES
 
 FAMILIES = {  # kinds of bugs, in words for learners
     "axes": "axes that are mixed up",
-    "learning": "modules that do not count",
+    "learning": "modules without effect",
     "time": "no time left",
     "batch": "dependence on others",
     "frames": "lost frames",
