@@ -2,6 +2,7 @@
 
 import html
 import linecache
+import time
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -46,7 +47,7 @@ class Program:
         return self.text
 
     def _repr_html_(self) -> str:
-        program = f"<pre>{html.escape(self.text)}</pre>"
+        program = f'<div class="highlight"><pre>{html.escape(self.text)}</pre></div>'
         if progress.home() is None:
             return program
         folded = f"<details><summary>The program as you got it</summary>{program}</details>"
@@ -79,7 +80,8 @@ def start(name: str, seed: int = 0, *, again: bool = False) -> None:
     if progress.home() is None:
         return  # no learner: this is executed for the book
     if new:
-        print("The new cell below is your copy. Change it, and run it to check.")
+        print("The new cell below is your copy. Change it, and run it to check. "
+              f"You begin at {time.strftime('%H:%M')}.")  # fmt: skip
     else:
         more = f"seed={seed}, " if seed else ""
         print(f'Your copy is in a cell below. For a fresh one: hunts.start("{name}", '
@@ -207,7 +209,7 @@ def _helped(given: Case) -> None:
 
 def steps(bug: Bug) -> tuple[str, str, str]:
     """The three hints for a bug as Markdown: what to measure, where to look, what to write."""
-    return bug.look, f"Look at {bug.where}.", change(bug)
+    return bug.look, _where(bug), change(bug)
 
 
 def change(bug: Bug) -> str:
@@ -225,13 +227,15 @@ def answer(given: Case) -> str:
 
 def folded(given: Case) -> str:
     """Hints and solution as Markdown, for readers without a kernel."""
-    hints = "\n".join(
-        f"{i}. {bug.look} Look at {bug.where}." for i, bug in enumerate(given.bugs, 1)
-    )
+    hints = "\n".join(f"{i}. {bug.look} {_where(bug)}" for i, bug in enumerate(given.bugs, 1))
     parts = (("Hints", hints), ("Solution", answer(given)))
     return "\n\n".join(
         f"<details><summary>{name}</summary>\n\n{text}\n\n</details>" for name, text in parts
     )
+
+
+def _where(bug: Bug) -> str:
+    return f"Look at {bug.where}" + "." * (not bug.where.endswith("?"))
 
 
 def _code(text: str) -> str:

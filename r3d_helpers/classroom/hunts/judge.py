@@ -48,7 +48,11 @@ class Verdict:
             runs = "stops" if self.stops else "runs and trains"
             ways = "one way" if of == 1 else f"{of} ways"
             first += f" This is the program as you got it. It {runs}, and is wrong in {ways}."
-        stops = f"It stops {self.stops}" if self.stops else ""
+        stops = ""
+        if self.stops:
+            stops = f"It stops {self.stops}"
+            if not self.untouched:
+                stops += "\nWhile it stops, bugs that cannot be looked at count as not found."
         reasons = [f"Not right yet: {reason}" for reason in self.reasons]
         return "\n".join(filter(None, [first, stops, *reasons]))
 
