@@ -1,6 +1,7 @@
 """The learner's copies: they hold no answers, and a learner's work is never overwritten."""
 
 import json
+import os
 import shutil
 
 import lessons
@@ -177,6 +178,14 @@ def test_make_lab_opens_the_first_lesson_with_the_book_behind_a_link(tmp_path):
     assert lab.BOOK == "/static/book"
     record = json.loads((tmp_path / progress.HIDDEN / copies.MADE).read_text())
     assert sorted(record) == [path.name for path in PATHS]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no root")
+@pytest.mark.parametrize("user", [0, 1000])
+def test_root_may_open_the_lab(monkeypatch, user):
+    """Without it: in a container set-up takes minutes, and then Jupyter refuses to start."""
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert ("--allow-root" in lab.command()) == (user == 0)
 
 
 def test_the_book_is_made_again_after_a_change(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 Arguments after ``python -m tools.lab`` are passed to JupyterLab.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ def main(options: list[str]) -> int:
     for line in copies.renew(NOTEBOOKS, PLAYGROUND, BOOK):
         print(line)
     if _is_old(BUILD / "book" / "index.html"):
-        print("Making the book, half a minute ...", flush=True)
+        print("Making the book, half a minute. Then JupyterLab opens ...", flush=True)
         subprocess.call([sys.executable, "-m", "tools.book"], cwd=ROOT)  # the lab opens without it
     print(f"Your lessons are in {PLAYGROUND.name}/; an update leaves what you change as it is.")
     jupyter = subprocess.Popen([sys.executable, *command(), *options], cwd=ROOT)
@@ -33,8 +34,10 @@ def main(options: list[str]) -> int:
 
 def command() -> list[str]:
     """The command that opens JupyterLab on the first lesson, such that links to ``docs/`` work."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0  # as in most containers
     return [
-        *("-m", "jupyterlab"),
+        *("-m", "jupyterlab", "--LabApp.news_url=None", "--ServerApp.log_level=WARN"),
+        *(["--allow-root"] if root else []),
         f"--ServerApp.root_dir={ROOT}",
         f"--ServerApp.extra_static_paths={[str(BUILD)]}",
         f"--LabApp.default_url=/lab/tree/{PLAYGROUND.name}/{FIRST}",
