@@ -49,8 +49,8 @@ def check_sets(train_set: Dataset, val_set: Dataset, num_classes: int, least: in
         ("training", train_set, "the model cannot learn it"),
         ("validation", val_set, "the best epoch is chosen without it"),
     ):
-        if absent := _absent(dataset):
-            warnings.warn(f"no clip of {absent} in the {name} set: {so}", stacklevel=4)
+        if names := absent(dataset):
+            warnings.warn(f"no clip of {names} in the {name} set: {so}", stacklevel=4)
     if both := sorted(subjects(train_set) & subjects(val_set)):
         warnings.warn(
             f"subjects {both} are in training and validation set: the score says nothing "
@@ -72,7 +72,7 @@ def check_batch(batch_size: int, micro_batch: int, num_processes: int) -> None:
         )
 
 
-def _absent(dataset: Dataset) -> str:
+def absent(dataset: Dataset) -> str:
     """The classes that have no clip in a data set, as text; "" if it does not state classes."""
     classes, targets = getattr(dataset, "classes", ()), getattr(dataset, "targets", ())
     shown = set(targets)

@@ -264,7 +264,8 @@ def test_a_report_has_the_scores_and_the_intervals():
 
 def test_it_prints_counts_scores_and_the_confusion_matrix():
     found = reported(["a", "a", "b", "c"])
-    first, *rows, last = str(found).splitlines()
+    first, chance, *rows, last = str(found).splitlines()
+    assert chance == "by chance: UAR 0.333"
     (a, b), (c, d) = found.uar, found.war
     assert last == "no clip of fearful: UAR leaves it out"
     assert first == (
@@ -272,6 +273,7 @@ def test_it_prints_counts_scores_and_the_confusion_matrix():
         "F1 0.733"
     )
     assert [row.split() for row in rows] == [
+        ["said:", "calm", "happy", "fearful"],
         ["calm", "2", "1", "0"],
         ["happy", "0", "1", "0"],
         ["fearful", "0", "0", "0"],
@@ -283,6 +285,8 @@ def test_one_subject_is_reported_without_brackets():
     found = reported(["a"] * 4)
     assert (found.uar, found.war) == (None, None)
     assert str(found).startswith("4 clips of 1 subject: UAR 0.833, WAR 0.750, F1 0.733\n")
+    assert str(found).endswith("one subject, so no interval; --folds tests every subject")
+    assert "no interval" not in str(reported(list("aabc")))
 
 
 # --- predictions on disk --------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 import thin
 import torch
 
-from r3d_helpers import checkpoint, model
+from r3d_helpers import checkpoint, datasets, model
 from r3d_helpers.__main__ import main
 from r3d_helpers.apply import explain, runs
 from r3d_helpers.classroom import actors
@@ -71,7 +71,10 @@ def test_evaluate_scores_subjects_the_model_has_not_seen(run, faces, capsys):
     assert main(["evaluate", str(faces), "--checkpoint", str(run / "best.safetensors")]) == 0
     out = capsys.readouterr().out
     assert out.startswith("7 clips of 1 subject: UAR 0.")
-    assert sum(int(n) for row in out.splitlines()[1:] for n in row.split()[1:]) == 7
+    _, head, *rows, last = out.splitlines()[1:]
+    assert head.split() == ["said:", *checkpoint.load(run)[1].classes]
+    assert sum(int(n) for row in rows for n in row.split()[1:]) == 7
+    assert last == "one subject, so no interval; --folds tests every subject"
 
 
 def test_evaluate_all_scores_everyone(run, faces, capsys):
@@ -313,7 +316,10 @@ def test_a_run_on_faces_from_cache_to_prediction(own, tmp_path, capsys):
     assert main([*map(str, given)]) == 0
     captured = capsys.readouterr()
     assert captured.err.count("left out: ") == 2
-    assert captured.out.startswith("2 clips to train, 2 to validate, 2 to test\n")
+    split = [line.partition(" of 1 subject (") for line in captured.out.splitlines()[:3]]
+    assert {line[0] for line in split} == {"2 clips"}
+    assert [line[2].partition(") to ")[2] for line in split] == ["train", "validate", "test"]
+    assert {line[2].partition(")")[0] for line in split} == {"anna", "ben", "carl"}
     assert len(list(cache.glob("*.npy"))) == 1  # six copies of one file
     assert "cut to the face" in (run / "README.md").read_text()
 
@@ -419,6 +425,31 @@ def test_crop_options_without_a_crop_are_refused(run, faces, capsys):
     for option in (("--no-face", "centre"), ("--margin", "0.1"), ("--face-model", "x.onnx")):
         line = refused(capsys, "evaluate", faces, "--checkpoint", run, *option)
         assert line.endswith("go with --crop face")
+
+
+def test_a_label_that_no_test_clip_shows_is_told_before_the_training(
+    own, tmp_path, capsys, monkeypatch
+):
+    """Without it: a score of 1.0 on half of the labels looks like a triumph."""
+
+    def fit(*_):
+        raise ValueError("not trained")
+
+    monkeypatch.setattr(runs.Trainer, "fit", fit)
+    for clip in ("anna_2.mp4", "ben_2.mp4"):
+        (own / "calm" / clip).unlink()
+    tested = datasets.train_val_test(datasets.folder(own))[2][0].subject
+    given = ("train", own, "--reader", "folder", "--out", tmp_path / "run", *MINI)
+    for told in ([], ["warning: no clip of happy in the test set: the score leaves it out"]):
+        assert main([*map(str, given)]) == 2
+        assert capsys.readouterr().err.splitlines() == [*told, "error: not trained"]
+        (own / "happy" / f"{tested}_1.mp4").unlink(missing_ok=True)
+
+
+def test_a_part_of_many_people_is_told_by_some_names():
+    clips = [datasets.Clip(Path("x.mp4"), "calm", f"p{number:02}") for number in range(14)]
+    names = ", ".join(f"p{number:02}" for number in range(12))
+    assert runs.people(clips) == f"14 clips of 14 subjects ({names}, 2 more)"
 
 
 def test_three_people_are_the_least_to_train_on(faces, tmp_path, capsys):

@@ -94,7 +94,7 @@ def _scored(tested: Report | None) -> list[str]:
             f"| recall of {printable(name).replace('|', '/')} | {_share(share)} |"
             for name, share in zip(tested.classes, by_class.tolist(), strict=True)
         ),
-        f"| chance | {1 / len(tested.classes):.3f} |",
+        f"| chance | {tested.chance:.3f} |",
     ]
 
 

@@ -48,7 +48,10 @@ class Report:
     def __str__(self) -> str:
         scores = self.scores
         classes = [printable(name) for name in self.classes]
-        width = max(map(len, classes)) + 2
+        rows = [["said:", *classes]]
+        for name, row in zip(classes, scores.confusion.tolist(), strict=True):
+            rows.append([name, *map(str, row)])
+        first, *widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
         counts = scores.confusion.sum(1).tolist()
         absent = [name for name, count in zip(classes, counts, strict=True) if not count]
         return "\n".join(
@@ -56,13 +59,21 @@ class Report:
                 f"{counted(self.clips, 'clip')} of {counted(self.subjects, 'subject')}: "
                 f"UAR {scores.uar:.3f}{between(self.uar)}, WAR {scores.war:.3f}"
                 f"{between(self.war)}, F1 {scores.f1:.3f}",
+                f"by chance: UAR {self.chance:.3f}",
                 *(
-                    f"  {name:<{width}}" + "".join(f"{count:>5}" for count in row)
-                    for name, row in zip(classes, scores.confusion.tolist(), strict=True)
+                    f"  {name:<{first}}"
+                    + "".join(f"{each:>{width}}" for each, width in zip(row, widths, strict=True))
+                    for name, *row in rows
                 ),
                 *([f"no clip of {', '.join(absent)}: UAR leaves it out"] if absent else []),
+                *([] if self.uar else ["one subject, so no interval; --folds tests every subject"]),
             ]
         )
+
+    @property
+    def chance(self) -> float:
+        """The UAR of answers at random."""
+        return 1 / len(self.classes)
 
 
 def report(

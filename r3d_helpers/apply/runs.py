@@ -77,8 +77,10 @@ def _fit(
         torch.manual_seed(plan.seed)
         run = Trainer(plan.model.build(classes, shape.clip_len, plan.start), plan.config, out)
     if is_main_process():
-        parts = f"{len(val)} to validate, {len(test)} to test"
-        print(f"{counted(len(train), 'clip')} to train, {parts}")
+        for part, purpose in ((train, "train"), (val, "validate"), (test, "test")):
+            print(f"{people(part)} to {purpose}")
+        if names := preflight.absent(test_set):
+            _say(f"warning: no clip of {names} in the test set: the score leaves it out")
     run.fit(train_set, val_set)
     logits, targets = evaluation.predict(run, test_set, plan.views)
     if is_main_process():
@@ -90,6 +92,14 @@ def _fit(
         print(tested)  # last: if the console fails, the files are written already
         if plan.folds:  # the fold is finished and will not be resumed: free 400 MB
             run.last.unlink()
+
+
+def people(clips: Sequence[Clip], shown: int = 12) -> str:
+    """Number of clips, and who is seen in them."""
+    names = sorted({clip.subject for clip in clips})
+    more = [f"{len(names) - shown} more"] if len(names) > shown else []
+    who = f"{counted(len(names), 'subject')} ({', '.join([*names[:shown], *more])})"
+    return printable(f"{counted(len(clips), 'clip')} of {who}")
 
 
 def _resumed(plan: Plan, out: Path) -> Trainer:
