@@ -238,11 +238,27 @@ def asked(lesson):
             yield section, course.guess(found[1]).right
 
 
-@pytest.mark.parametrize("lesson", [path.stem for path in notebooks.NOTEBOOKS.glob("*.ipynb")])
+def part_of(lesson):
+    """What the page of lessons says of one."""
+    title = lessons.load(lesson).cells[0].source.splitlines()[0].removeprefix("# ")
+    return EACH.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+ALL = sorted(path.stem for path in notebooks.NOTEBOOKS.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("lesson", ALL)
+def test_the_page_of_lessons_names_sections_that_are_there(lesson):
+    """Without it: "leave out this section when late", and nobody finds it."""
+    there = {cell.section for cell in timetable.cells(lesson)}
+    prose = re.sub(r"```.+?```", "", part_of(lesson), flags=re.DOTALL)
+    assert {*re.findall(r"(?<!\*)\*([A-Z0-9][^*\n]+[^*\n:])\*(?!\*)", prose)} <= there
+
+
+@pytest.mark.parametrize("lesson", ALL)
 def test_the_page_of_lessons_has_every_guess_and_its_right_letter(lesson):
     """Without it: an instructor prepares for questions that no lesson asks any more."""
-    title = lessons.load(lesson).cells[0].source.splitlines()[0].removeprefix("# ")
-    part = EACH.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    part = part_of(lesson)
     _, *parts = re.split(r"^\*\*Predict, \*(.+?)\*:\*\*", part, flags=re.MULTILINE)
     right = [re.search(r"\*\*([a-d]), right\*\*", text)[1] for text in parts[1::2]]
     assert list(zip(parts[::2], right, strict=True)) == list(asked(lesson))
