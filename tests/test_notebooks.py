@@ -124,6 +124,25 @@ def test_most_cells_are_compared(path):
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_four_of_five_cells_have_words_that_are_compared(path):
+    """Without it: a cell shows a picture, of which nothing is compared, and no number beside it."""
+    cells = code_cells(load(path))
+    assert sum(map(has_words, cells)) >= 0.8 * len(cells)
+
+
+def has_words(cell):
+    """Whether nbval compares text below a cell, or the type and message of an error."""
+    if notebooks.UNCOMPARED in cell.metadata.get("tags", ()):
+        return False
+    return any(
+        output.get("text", "").strip()
+        or "ename" in output
+        or ("text/plain" in output.get("data", {}) and "image/png" not in output.data)
+        for output in cell.outputs
+    )
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_every_figure_is_described_in_the_prose(path):
     """Without it: readers who cannot see a figure miss its content."""
     cells = load(path).cells

@@ -199,6 +199,7 @@ def test_a_filter_is_drawn_frame_by_frame_and_scaled_by_itself():
     """Without it: a weak filter is grey, or a frame of it is another's."""
     weights = torch.zeros(40, 3, 2, 4, 4)
     weights[39, 0, 1] = 0.001  # the last one is shown first: red in its second frame
+    weights[38] = 1
     drawn = [
         axis.images[0].get_array() for axis in plots.filters({"one": weights}).axes if axis.images
     ]

@@ -7,7 +7,7 @@ import lessons
 import pytest
 
 from r3d_helpers.classroom import __main__ as commands
-from r3d_helpers.classroom import course, guesses, progress, survey
+from r3d_helpers.classroom import course, guesses, printed, progress, survey
 from r3d_helpers.classroom.checks import grading
 from r3d_helpers.classroom.course import Exercise, Guess
 from r3d_helpers.classroom.reveal import Reveal
@@ -68,6 +68,12 @@ def test_each_option_has_its_own_reply(mine, capsys, letter, words):
     guesses.ask("axes").buttons.value = letter
     guesses.reply("axes")
     assert capsys.readouterr().out == f"{words}\n"
+
+
+def test_a_guess_brings_the_page_its_style(mine):
+    """Without it: JupyterLab breaks replies inside words, and figures on a phone are too small."""
+    (style,) = [part for part in guesses.ask("axes").children if part.value == printed.STYLE]
+    assert style.layout.display == "none"
 
 
 def test_a_guess_may_change_until_the_answer_is_shown(mine, capsys):
