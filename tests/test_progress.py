@@ -114,7 +114,7 @@ def test_a_guess_that_cannot_be_kept_says_so(mine, monkeypatch):
 
 
 def test_an_unknown_guess_is_named():
-    with pytest.raises(KeyError, match="'axis' is none of axes, frames"):
+    with pytest.raises(KeyError, match="'axis' is not one of axes, frames"):
         guesses.ask("axis")
 
 
