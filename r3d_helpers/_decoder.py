@@ -281,7 +281,7 @@ class Picture:
         return pixels[:: -1 if down else 1, :: -1 if right else 1]
 
     def _stored(self, box: Box) -> Box:
-        """Where a part of the picture lies in the frame, before it is turned."""
+        """The place of a part of the picture in the frame, before it is turned."""
         top, left, height, width = box
         swap, down, right = self.file.turn
         top = self.shape[0] - top - height if down else top

@@ -1,4 +1,4 @@
-"""A run computes as its configuration says, on whatever it finds."""
+"""A run computes as its configuration says, on any machine."""
 
 import os
 

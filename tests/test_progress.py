@@ -109,7 +109,7 @@ def test_a_guess_that_cannot_be_kept_says_so(mine, monkeypatch):
     asked = guesses.ask("axes")
     monkeypatch.setattr(progress, "replacing", full)
     asked.buttons.value = "b"
-    assert said(asked) == "Your guess could not be kept: no space left"
+    assert said(asked) == "Your guess could not be saved: no space left"
     seven(7)  # goes on
 
 

@@ -97,7 +97,7 @@ class Sighting:
 class FaceCrop:
     """Cut one square around a face, the same for every frame of a clip.
 
-    The largest face is searched for in every few frames. The square lies where it was found most
+    The largest face is searched for in every few frames. The square is where it was found most
     often, at the median there. So a miss, a passer-by or a second person does not move it, and the
     head's own motion stays visible. If a second place is about as frequent, `read` warns.
 

@@ -15,14 +15,14 @@ NONE = "No guess yet"
 
 
 class Ask(ipywidgets.VBox):
-    """A button for each option; the last one pressed before the answer is kept.
+    """A button for each option; the last one pressed before the answer is stored.
 
     Args:
-        guess: what is asked.
+        guess: the question.
 
     Attributes:
         buttons: ``value`` is the letter, or ``None``.
-        text: what has been kept, in words.
+        text: the stored guess, in words.
     """
 
     def __init__(self, guess: Guess) -> None:
@@ -52,7 +52,7 @@ class Ask(ipywidgets.VBox):
                     kept = progress.Guessed(change["new"])
                     record.guesses[self.guess.name] = kept
         except OSError as error:
-            self._say(f"Your guess could not be kept: {error}")
+            self._say(f"Your guess could not be saved: {error}")
         else:
             self._show(kept)
 
@@ -79,7 +79,7 @@ def ask(name: str) -> Ask:
 
 
 def reply(name: str) -> None:
-    """Answer the guess that was kept; without one there is no answer.
+    """Reply to the stored guess; without one there is no reply.
 
     Raises:
         KeyError: no guess has this name.

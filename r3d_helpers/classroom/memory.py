@@ -55,7 +55,7 @@ class RowOfMemory:
         return read[0].transpose(0, 1)
 
     def place(self, at: int) -> str:
-        """Which number of the video lies in a cell."""
+        """Which number of the video is in a cell."""
         t, c, row, column = self._unravel(at)
         return f"frame {t}, {COLOURS[c]}, row {row}, column {column}"
 

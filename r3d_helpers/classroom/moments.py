@@ -18,13 +18,13 @@ def beside(
 ) -> Tensor:
     """Draw a bar for each probability to the right of each frame.
 
-    A frame is shown with the window whose middle is nearest to it: what the model says *about*
-    this moment. The longest bar is dark.
+    A frame is shown with the window whose middle is nearest to it, that is, with the prediction
+    *for* this moment. The longest bar is dark.
 
     Args:
         frames: uint8 ``[T, 3, H, W]``.
-        seconds: when each is shown.
-        line: of the same video.
+        seconds: times of the frames.
+        line: the predictions for the same video.
         classes: the labels, in order.
 
     Returns:

@@ -114,7 +114,7 @@ def gates(values: Mapping[str, Tensor]) -> Figure:
 
 
 def sizes(values: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Draw how large features are after each layer, by network, against a reference of 1."""
+    """Draw the size of features after each layer, by network, with a reference of 1."""
     figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
     for (name, ratios), style in zip(values.items(), ("o-", "s--", "^:", "D-."), strict=False):
         axis.plot(list(ratios), list(ratios.values()), style, color="0.2", label=name)
@@ -167,7 +167,7 @@ def spread(values: Mapping[str, Sequence[float]], *, chance: float, title: str) 
 
 
 def people(splits: Mapping[str, Mapping[str, Sequence[int]]], *, title: str) -> Figure:
-    """Draw who does what: a row for each split, a box for each person, a grey for each part.
+    """Draw splits of people: a row for each split, a box for each person, a grey for each part.
 
     Args:
         splits: by name, each the numbers of the people of its parts, by the name of the part.

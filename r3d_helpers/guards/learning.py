@@ -80,7 +80,7 @@ def _zero(bench: Bench, record: "_Record", zero: set[str], used: "_Used") -> Ite
     by_chance = few & (zero - lifted.zero())  # all of a few units may be off by chance
     stuck = zero - free.zero() - by_chance
     for name, first in (
-        (sorted(ends), "the answer does not depend on it, whatever its value"),
+        (sorted(ends), "the answer does not depend on it, for any value"),
         (sorted(stuck), "its start gives it no gradient, and four training steps change nothing"),
     ):
         if name:

@@ -1,9 +1,9 @@
-"""Is one better than the other? One answer for every comparison: sure, likely or cannot tell.
+"""Is one better than the other? One verdict for every comparison: sure, likely or cannot tell.
 
-Questions that look alike and are not. `settings` asks about two **ways to train**, from runs on
-several splits of the people. `models` asks about two **trained models**, from their answers for
-the same people. `paired` asks about two **numbers that each person has**. All take differences in
-pairs, and all answer with a `Comparison`:
+There are three different questions. `settings` compares two **ways to train**, from runs on
+several splits of the people. `models` compares two **trained models**, from their answers for the
+same people. `paired` compares two **numbers of each person**. All use differences of pairs, and
+all return a `Comparison`:
 
 =============  ====================================================================================
 sure           the 95 % interval of the difference leaves out zero: where there is no difference,
@@ -12,8 +12,8 @@ likely         the 80 % interval leaves out zero: at most one time in five
 cannot tell    anything else. It does not mean that both are equally good
 =============  ====================================================================================
 
-If you make several comparisons, say so, ``comparisons=5``, and every interval becomes wider
-(Bonferroni): then the one time in twenty holds for all five together.
+If you make several comparisons, pass their number, ``comparisons=5``, and every interval becomes
+wider (Bonferroni): then the one time in twenty holds for all five together.
 
 >>> light, none = [0.80, 0.83, 0.84], [0.70, 0.75, 0.71]
 >>> print(settings(light, none, train=41, test=12))
@@ -33,7 +33,7 @@ from torch.nn.functional import one_hot
 
 from ..apply import evaluation
 
-SURE, LIKELY = 0.05, 0.2  # how often it may be said where there is no difference
+SURE, LIKELY = 0.05, 0.2  # how often the verdict may be wrong if there is no difference
 MOST_SPLITS = 1000
 
 
@@ -42,7 +42,7 @@ class Comparison:
     """How much better one is than the other.
 
     Attributes:
-        mean: the difference; above zero where the first is better.
+        mean: the difference; above zero if the first is better.
         low: lower end of its 95 % interval, wider for several comparisons.
         high: its upper end.
         verdict: ``"sure"``, ``"likely"`` or ``"cannot tell"``.
@@ -72,7 +72,7 @@ def settings(
     Each was trained and tested on the same splits of the people, with the same starts. The splits
     are drawn from the same people, so they overlap: their differences are not independent, and a
     plain t interval is too narrow. The correction adds ``test / train`` to the variance of the
-    mean. It also serves for disjoint folds, whose training people overlap.
+    mean. It is also right for disjoint folds, whose training people overlap.
 
     Args:
         scores: of the first way, one for each split.
@@ -91,11 +91,11 @@ def settings(
 
 
 def paired(values: Sequence[float], others: Sequence[float], *, comparisons: int = 1) -> Comparison:
-    """Compare two numbers that each person has: the paired t test.
+    """Compare two numbers of each person: the paired t test.
 
-    The pairs must have nothing in common: one for each person, say, or one for each group of
-    people that shares nobody with another. Several clips of one person are not such pairs: take
-    their mean first. For splits of the same people take `settings`.
+    The pairs must be independent: one for each person, or one for each of several groups without
+    common people. Several clips of one person are not independent: take their mean first. For
+    splits of the same people use `settings`.
 
     Args:
         values: the first number of each person.
@@ -121,10 +121,10 @@ def models(
 ) -> Comparison:
     """Compare the UAR of two trained models that have answered for the same clips.
 
-    Draws people with replacement, and looks at the difference in each draw: who is hard for one
-    model is often hard for the other, and that cancels. The interval is widened for few people.
-    It says how *these two models* would do on other people. About two ways to train it says
-    nothing, because another start would give other models.
+    Draws people with replacement, and takes the difference in each draw: a person who is hard for
+    one model is often hard for the other, too, and this cancels. The interval is widened for few
+    people. It says how *these two models* would do on other people, and nothing about two ways to
+    train, because another start would give other models.
 
     Args:
         predicted: class of each clip by the first model, ``[N]`` int64.
@@ -172,10 +172,10 @@ def splits_needed(
     comparisons: int = 1,
     power: float = 0.8,
 ) -> int | None:
-    """How many splits it takes until a true gain is found "sure" in most experiments.
+    """The number of splits with which most experiments find a true gain "sure".
 
-    A gain that is as large as its 95 % interval reaches is found half of the time. For 80 % it has
-    to be about 2.8 standard errors, with few splits more.
+    A gain as large as half of its 95 % interval is found half of the time. For 80 % it must be
+    about 2.8 standard errors, with few splits more.
 
     Args:
         gain: the true difference.
@@ -186,7 +186,7 @@ def splits_needed(
         power: the share of experiments that should find it.
 
     Returns:
-        The number of splits; None where no number is enough, because all splits are of the same
+        The number of splits; None if no number is enough, because all splits are of the same
         people: then more people are needed.
 
     Raises:
@@ -207,7 +207,7 @@ def splits_needed(
 
 
 def table(comparisons: Mapping[str, Comparison]) -> str:
-    """A line for each comparison: its name, the difference, the interval, the verdict."""
+    """A line for each comparison, with name, difference, interval and verdict."""
     wide = max(map(len, comparisons))
     return "\n".join(f"{name:<{wide}}  {found}" for name, found in comparisons.items())
 
@@ -233,7 +233,7 @@ def _t_test(
 
 
 def _verdict(at_95: tuple[float, float], at_80: tuple[float, float]) -> str:
-    """What the 95 % interval and the 80 % interval say together."""
+    """The verdict from the 95 % interval and the 80 % interval."""
     for (low, high), word in ((at_95, "sure"), (at_80, "likely")):
         if low > 0 or high < 0:
             return word

@@ -32,8 +32,8 @@ GUESSES = (
             "b": "a patch hides a tenth of the picture. Most of the face is still there.",
             "c": "brows are at the bottom and a smile points down: no face that it knows "
             "looks like this.",
-            "d": "a good thought for a question of direction. These faces come, hold and go, and "
-            "backwards they come, hold and go.",
+            "d": "this would matter for labels with a direction. These expressions rise, hold and "
+            "fall, and backwards they do the same.",
         },
     ),
     Guess(
@@ -42,7 +42,7 @@ GUESSES = (
         "of which of eight comparisons we are sure",
         "d",
         {
-            "a": "all three pairs are above zero, so the hint is real. But three pairs that share "
+            "a": "all three pairs are above zero, which is a hint. But three pairs that share "
             "most people are hardly more than one.",
             "b": "they lie lowest, and alone each would be likely. Among eight of three "
             "splits even that is not enough.",

@@ -16,10 +16,10 @@ GUESSES = (
         {
             "a": "it learned from clips that show a whole expression, from calm to its height. A "
             "window may hold any piece of that.",
-            "b": "it is wrong there, too, as anybody would be. But also in the middle of an act.",
+            "b": "it is wrong there, too, as a person would be. But also in the middle of an act.",
             "c": "a window that holds the calm beginning of an act, or only its held end, is "
             "another kind of clip than those it learned from.",
-            "d": "it has no such word. Its seven probabilities always add up to one.",
+            "d": "it has no such label. Its seven probabilities always add up to one.",
         },
     ),
     Guess(

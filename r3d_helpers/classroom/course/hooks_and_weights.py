@@ -18,9 +18,9 @@ GUESSES = (
             "hook that is called leads to the gates of the original.",
             "b": "the copy's blocks are its own, but what comes out of them is multiplied by the "
             "gates of the original, and these are shut.",
-            "c": "the copy's own gates would do that. They are never asked.",
-            "d": "an error would be kind: it is seen. The original's gates are there and work, "
-            "so nothing fails.",
+            "c": "the copy's own gates would do that. They are never called.",
+            "d": "an error would be easier to find. The original's gates are there and work, so "
+            "nothing fails.",
         },
     ),
     Guess(
@@ -32,7 +32,7 @@ GUESSES = (
             "a": "that would need a second attribute. `block.se` is overwritten, so the count is "
             "as before, and it is what most people look at.",
             "b": "a module may be assigned again, and any number of hooks registered: PyTorch "
-            "does not ask.",
+            "raises nothing.",
             "c": "there is one new gate in `block.se`; two hooks are registered, and both call it.",
             "d": "the gate is replaced, that is right. The hook is not: now there are two.",
         },
@@ -43,9 +43,9 @@ GUESSES = (
         "a strict load without hooks",
         "c",
         {
-            "a": "loading compares names and shapes. Whether a weight is ever used, nobody asks.",
-            "b": "the weights are the same. But a network is weights and what is done with them, "
-            "and here the gates are never called.",
+            "a": "loading compares names and shapes, not whether a weight is ever used.",
+            "b": "the weights are the same. But a network is weights and code, and this code never "
+            "calls the gates.",
             "c": "strict means that no name is missing and none is left over. It says nothing "
             "about `forward`.",
         },

@@ -18,11 +18,11 @@ GUESSES = (
             "has three, red, green and blue, and they get an axis of their own.",
             "b": "a clip is a row of pictures, so time comes first; and each picture is stored as "
             "`[C, H, W]`, the way PyTorch wants it.",
-            "c": "that would need pictures with the colour last. OpenCV and NumPy hand them over "
-            "like this, `[H, W, C]`; PyTorch wants C before H and W. And a film is a list of "
-            "pictures, so time counts the pictures, in front.",
-            "d": "that would need several clips: the first axis would count them. Hold on to the "
-            "thought, it comes in a minute. This is one clip alone.",
+            "c": "that would need pictures with the colour last. OpenCV and NumPy have them like "
+            "this, `[H, W, C]`; PyTorch needs C before H and W. And a film is a list of pictures, "
+            "so time comes first.",
+            "d": "that would need several clips: the first axis would count them. This comes in a "
+            "minute. Here it is one clip alone.",
         },
     ),
     Guess(
@@ -37,8 +37,8 @@ GUESSES = (
             "30 when the rule cuts.",
             "c": "every frame twice makes 30, and of these the first 16 are frames 0 to 7. Frames "
             "8 to 14 are seven: the whole second half.",
-            "d": "that would be kind: an error is seen. But 30 is more than 16, so the rule finds "
-            "enough to return, and returns it.",
+            "d": "an error would be easy to notice. But 30 is more than 16, so the rule has enough "
+            "frames to return, and returns them.",
         },
     ),
 )

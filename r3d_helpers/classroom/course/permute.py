@@ -19,7 +19,7 @@ GUESSES = (
             "B, T, C, H and W; it is the line below that has four.",
             "b": "the `reshape` has made one axis of B and T: with C, H and W there are four. The "
             "error comes one line later, where five are asked for.",
-            "c": "that would need a program that reaches the network. It dies before, in the "
+            "c": "that would need a program that reaches the network. It stops before, in the "
             "`permute`; and a weight of a 3-D convolution has five axes anyway.",
             "d": "that would need a check of the kind of tensor. The message begins like this for "
             "every tensor, and what it compares is two counts.",

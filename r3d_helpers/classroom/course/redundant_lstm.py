@@ -15,14 +15,14 @@ GUESSES = (
         "one clip, asked alone and in company",
         "c",
         {
-            "a": "so it should be: nothing here is random, and no clip should know of another. "
-            "That it is not so is the bug of this lesson.",
+            "a": "it should be so: nothing here is random, and no clip should depend on another. "
+            "That it does is the bug of this lesson.",
             "b": "that would need dropout or batch norm, and the class has neither: an LSTM and a "
             "linear layer, no more. Something else makes the difference.",
             "c": "they differ by more than half of the largest logit. How can an answer for one "
             "clip know which other clips are in the batch? Read on.",
-            "d": "that would need a model that takes only one batch size. Both calls run, and "
-            "nothing complains.",
+            "d": "that would need a model that takes only one batch size. Both calls run without "
+            "an error.",
         },
     ),
     Guess(
@@ -31,13 +31,13 @@ GUESSES = (
         "whose answers change with one clip",
         "c",
         {
-            "a": "that is how it should be, and how it is in the fixed model. Here the LSTM hands "
+            "a": "that is how it should be, and how it is in the fixed model. Here the LSTM passes "
             "something on from one clip to the next.",
-            "b": "that would need an LSTM that walks in both directions. This one walks forwards "
-            "only, so what came before clip 2 does not know of it.",
+            "b": "that would need an LSTM that works in both directions. This one works forwards "
+            "only, so clip 2 cannot change the answers before it.",
             "c": "the LSTM takes the clips for the steps of one sequence. Clip 2 is remembered by "
             "all that follow; the two before it have been answered already.",
-            "d": "that would need a walk from the end to the beginning. It starts at clip 0.",
+            "d": "that would need an LSTM that works from end to start. It starts at clip 0.",
         },
     ),
     Guess(

@@ -35,9 +35,9 @@ GUESSES = (
             "the rest of the network trains as if they were not there.",
             "b": "that would need a hook that changes something. It computes the gated features "
             "and drops them; the network trains as if there were no gates.",
-            "c": "the others train a network without gates, and that is no disaster. Here no "
-            "gradient gets past the last gate: backbone and gates stay as random as they began, "
-            "and only the last linear layer learns.",
+            "c": "the others train a network without gates, which still works. Here no gradient "
+            "gets past the last gate: backbone and gates stay as random as at the start, and only "
+            "the last linear layer learns.",
             "d": "that would need a gradient that does harm. This one is zero for the gates, and "
             "the features themselves pass untouched.",
         },

@@ -20,7 +20,7 @@ GUESSES = (
             "b": "that is what happens to a mixed test set, where most clips are longer or show "
             "their expression early. These clips are all of the bad kind.",
             "c": "what tells the emotions apart is cut off before the network can look.",
-            "d": "an error would be kind. Sixteen frames come out, as always.",
+            "d": "an error would be easy to notice. Sixteen frames come out, as always.",
         },
     ),
     Guess(
@@ -30,9 +30,9 @@ GUESSES = (
         "b",
         {
             "a": "in training mode that is so, and it is why nobody notices. In evaluation mode "
-            "batch norm divides by what it remembers, and that is of a network without gates.",
-            "b": "in training mode batch norm divides by what it finds in the batch, so what was "
-            "halved is doubled again. In evaluation mode it divides by what it remembers.",
+            "batch norm uses its stored statistics, which are those of a network without gates.",
+            "b": "in training mode batch norm uses the statistics of the batch, so what was "
+            "halved is doubled again. In evaluation mode it uses its stored statistics.",
             "c": "training mode hides it: batch norm takes its statistics from the batch itself.",
             "d": "it is the other way round: training mode is the one that hides it.",
         },

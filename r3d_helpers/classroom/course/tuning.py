@@ -16,8 +16,8 @@ GUESSES = (
         {
             "a": "that would need answers that agree on every clip: then all twelve scores are "
             "one and the same, and there is no best one.",
-            "b": "some clips are hard for all of them, and that moves all scores together. What "
-            "each gets right or wrong for itself makes the best one stand out.",
+            "b": "some clips are hard for all of them, which moves all scores together. The clips "
+            "on which they differ let the best one stand out.",
             "c": "that would need twelve settings that have nothing in common. They are asked "
             "about the same clips, and hard ones are hard for most of them.",
             "d": "with 98 clips, 0.95 for a setting that is right in 85 of 100 cases is rare: "
@@ -30,8 +30,8 @@ GUESSES = (
         "what the judges say of the winners",
         "c",
         {
-            "a": "that would need a promise without luck; the winner was chosen for being high.",
-            "b": "a fair thought: part of a promise is often true. Here nothing of it can be seen.",
+            "a": "that would need a score without luck; the winner was chosen for a high score.",
+            "b": "this is often so: a part of the gain is real. Here nothing of it can be seen.",
             "c": "the means even point the other way; and with two splits that differ, nobody can "
             "tell whether the winners are better or worse.",
         },
