@@ -20,6 +20,7 @@ import lessons
 from test_checks import CASES, told
 
 PAGE = ROOT / "docs" / "teach" / "answers.md"
+FOLD = re.compile(r"<details>.*?</details>", re.DOTALL)
 STARTS = re.compile(r'^hunts\.start\("(\w+)"', re.MULTILINE)
 INTRODUCTION = """\
 # Answers, and what to ask
@@ -27,7 +28,8 @@ INTRODUCTION = """\
 For the moment when a learner's screen says "Not yet" and you are asked for help. Find the words of
 the check on the left; on the right is what the learner probably did and, if one helps, a question
 to ask. Ask it and wait; do not take the keyboard. Numbers in a message may differ; if two rows
-differ in nothing else, look at the numbers.
+differ in nothing else, look at the numbers. A right answer is folded above each table. Learners get
+the same one below what a check says, with the button *Show the solution*.
 
 The checks are tested with these answers. `python -m tools.answers` writes this page; a test fails
 when it is out of date. The [instructor's guide](instructor.md) says what to do around the
@@ -54,13 +56,17 @@ def page() -> str:
                 continue
             above = [c.source for c in cells[:index] if re.search("^### ", c.source, re.MULTILINE)]
             heading, _, task = above[-1][above[-1].index("### ") :].partition("\n\n")
-            write = quiz if found[1].startswith("quiz") else exercise
-            parts.append(f"{heading}\n\n{write(found[1], task)}")
+            if found[1].startswith("quiz"):
+                about = quiz(found[1], FOLD.sub("", task))
+            else:
+                below = (c for c in cells[index:] if SOLUTION in c.metadata.get("tags", ()))
+                about = exercise(found[1], next(below).source)
+            parts.append(f"{heading}\n\n{about}")
     return "\n".join(parts)
 
 
-def exercise(name: str, task: str) -> str:
-    """What a check asks for, and for each of its messages the answers that get it."""
+def exercise(name: str, solution: str) -> str:
+    """What a check asks for, a right answer, and for each message the answers that get it."""
     messages: dict[str, list[str]] = {}
     for i, (_, _, *about) in enumerate(CASES[name][2]):
         if about:
@@ -69,9 +75,8 @@ def exercise(name: str, task: str) -> str:
     rows = [
         f"| {cell(message)} | {'<br>'.join(map(cell, who))} |" for message, who in messages.items()
     ]
-    return "\n".join(
-        [f"{asked}\n", "| not yet: | what they did, what to ask |", "|---|---|", *rows, ""]
-    )
+    table = ["| not yet: | what they did, what to ask |", "|---|---|", *rows, ""]
+    return "\n".join([f"{asked}\n", f"{solution}\n", *table])
 
 
 def hunt(name: str) -> str:
