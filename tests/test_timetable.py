@@ -67,7 +67,7 @@ def test_every_cell_has_a_time_under_its_section(lesson):
 def test_a_vote_is_on_a_question_that_the_section_asks(name):
     for block in PLANS[name].blocks:
         together = {getattr(part, "section", part) for part in block.together}
-        assert {*block.predict, *block.told} <= together
+        assert {*block.predict, *block.told, *block.past} <= together
         for section in block.predict:
             assert re.search(r"\*\*[^*]+[.?]\*\*", text_of(block.lesson, section)), section
 
@@ -129,6 +129,23 @@ def test_what_is_told_takes_its_minutes_and_does_not_run():
     told = block(timetable.START, told={timetable.START: 2})
     assert seconds_of(told, block("Symptom")) == [0, 60]
     assert total(timetable.Plan("told", 90, (told,)), timetable.timings()) == 2
+
+
+def test_a_jump_is_marked_and_running_past_saves_it():
+    """Without it: learners meet a section in the middle that nobody has announced."""
+    start, jump = block(timetable.START), block("Reproduce")
+    past = block("Symptom", "Predict", "Reproduce", past=("Symptom", "Predict"))
+    assert seconds_of(start, past) == [60, 0]
+    for blocks, words in (((start, jump), "Reproduce *(jump)*"), ((start, past), "run past")):
+        plan = timetable.Plan("some", 90, blocks)
+        text = timetable.table(plan, timetable.timings())
+        assert words in text
+        assert ("jump" in text) == (words != "run past")
+    none = dict.fromkeys(timetable.timings(), 0.0)
+    for said in ({}, {timetable.START: 1}):
+        passed = block(timetable.START, past=(timetable.START,), told=said)
+        assert total(timetable.Plan("some", 90, (passed,)), none) == sum(said.values())
+        assert seconds_of(passed) == [60]
 
 
 def test_an_exercise_is_reached_without_a_jump_and_what_is_moved_is_not():
@@ -292,6 +309,11 @@ def test_the_table_of_films_has_everything_that_plays_or_can_be_moved():
     table = GUIDE.partition("\n## Films and things to move\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| \[.+?\]\(\.\./\.\./notebooks/(.+?)#(.+?)\)", table, re.MULTILINE)
     assert rows == there
+    marked = re.findall(
+        r"^\| \[(\d+) · (.+?)\]\(\S+\) \*\*\(90 minutes\)\*\* \|", table, re.MULTILINE
+    )
+    assert marked
+    assert {*marked} <= {(b.lesson[:2], p) for b in PLANS["90 minutes"].blocks for p in b.parts}
 
 
 def test_how_many_must_have_found_more_is_computed():

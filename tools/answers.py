@@ -29,7 +29,7 @@ For the moment when a learner's screen says "Not yet" and you are asked for help
 the check on the left; on the right is what the learner probably did and, if one helps, a question
 to ask. Ask it and wait; do not take the keyboard. Numbers in a message may differ; if two rows
 differ in nothing else, look at the numbers. A right answer is folded above each table. Learners get
-the same one below what a check says, with the button *Show the solution*.
+the same one with the button *Show the solution*, which comes with a check's first "Not yet".
 
 The checks are tested with these answers. `python -m tools.answers` writes this page; a test fails
 when it is out of date. The [instructor's guide](instructor.md) says what to do around the

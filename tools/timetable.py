@@ -70,7 +70,8 @@ class Block:
     lesson: str = ""
     together: tuple[str | Part, ...] = ()
     predict: dict[str, int] = field(default_factory=dict)  # which have a vote, and its minutes
-    told: dict[str, int] = field(default_factory=dict)  # which are told, not run, in how many
+    told: dict[str, float] = field(default_factory=dict)  # which are told, in how many minutes
+    past: tuple[str, ...] = ()  # which are run without a stop; what is told is not run otherwise
     alone: dict[str, int] = field(default_factory=dict)  # what people do alone, and its minutes
     late: tuple[str, ...] = ()  # what to leave out if there is too little time
     minutes: int = 0
@@ -113,8 +114,9 @@ def plans() -> tuple[Plan, ...]:
 def _block(entry: dict) -> Block:
     parts = [Part(**p) if isinstance(p, dict) else p for p in entry.get("together", ())]
     alone = dict(_alone(entry["lesson"], part) for part in entry.get("alone", ()))
-    late = tuple(entry.get("late", ()))
-    return Block(**{**entry, "together": tuple(parts), "alone": alone, "late": late})
+    late, past = (tuple(entry.get(key, ())) for key in ("late", "past"))
+    rest = {"together": tuple(parts), "alone": alone, "late": late, "past": past}
+    return Block(**{**entry, **rest})
 
 
 def _alone(lesson: str, part: str | dict) -> tuple[str, int]:
@@ -182,12 +184,13 @@ def _seconds(cell: nbformat.NotebookNode) -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """A block with its minutes, measured seconds, and the minutes saved by leaving parts out."""
+    """A block with its minutes, measured seconds, minutes saved by leaving parts out, and jumps."""
 
     block: Block
     minutes: float
     seconds: float
     saved: dict[str, int]
+    jumps: list[str]  # the sections that are reached by one
 
 
 def rows(plan: Plan, seconds: dict[tuple[str, str], float]) -> list[Row]:
@@ -195,8 +198,8 @@ def rows(plan: Plan, seconds: dict[tuple[str, str], float]) -> list[Row]:
 
     A section needs all sections above it to have run. If some were left out, people choose Run All
     Above, which runs everything above, also cells that have run before. An exercise needs only the
-    start of its lesson, and what is told is not run. Explorers that are moved are reached like any
-    section.
+    start of its lesson, and what is told is not run, unless it is run past. Explorers that are
+    moved are reached like any section.
 
     Raises:
         ValueError: a section or tag is not in its lesson, or a cell has no measured time.
@@ -209,34 +212,38 @@ def rows(plan: Plan, seconds: dict[tuple[str, str], float]) -> list[Row]:
             costs = [seconds[block.lesson, cell.id] if cell.id else 0.0 for cell in lesson]
         except KeyError as missing:
             raise ValueError(f"{TIMINGS.name} lacks {missing}: measure again") from None
-        computing, ran[block.lesson] = _computing(block, parts, lesson, costs, ran[block.lesson])
+        computing, jumps, ran[block.lesson] = _computing(
+            block, parts, lesson, costs, ran[block.lesson]
+        )
         needs = {
             name: sum(lesson[i].minutes for i in part) + block.predict.get(name, 0)
             for name, part in parts.items()
         }
+        needs |= dict.fromkeys(block.past, 0)
         needs |= block.told | block.alone
         minutes = block.minutes or sum(needs.values()) + SLOW * computing / 60
         saved = {name: round(needs[name]) for name in block.late}
-        worked_out.append(Row(block, minutes, computing, saved))
+        worked_out.append(Row(block, minutes, computing, saved, jumps))
     return worked_out
 
 
 def _computing(
     block: Block, parts: dict[str, list[int]], lesson: list[Cell], costs: list[float], ran: int
-) -> tuple[float, int]:
-    """A block's seconds if the first ``ran`` cells have run, and how many have run after it."""
-    computing, short = 0.0, exercises(block.lesson)
+) -> tuple[float, list[str], int]:
+    """A block's seconds if the first ``ran`` cells have run, its jumps, and how many ran after."""
+    computing, jumps, short = 0.0, [], exercises(block.lesson)
     for name, part in parts.items():
         code = [i for i in part if lesson[i].id]
         if name in short and name in block.alone:
             computing += sum(costs[i] for i in code)
-        elif code and name not in block.told:
+        elif code and (name not in block.told or name in block.past):
             begin, end = code[0], code[-1] + 1
             if any(cell.id for cell in lesson[ran:begin]):  # left out: a jump
                 computing += sum(costs[:begin])
+                jumps.append(name)
             computing += sum(costs[max(begin, ran) : end])
             ran = max(end, ran)
-    return computing, ran
+    return computing, jumps, ran
 
 
 def _parts(block: Block, lesson: list[Cell]) -> dict[str, list[int]]:
@@ -293,13 +300,16 @@ def _what(row: Row) -> str:
     block = row.block
     shown = []
     for part in block.together:
-        note = [part.note] if isinstance(part, Part) else []
+        note = ["jump"] * (_name(part) in row.jumps) + ["run past"] * (_name(part) in block.past)
+        note += [part.note] if isinstance(part, Part) else []
         if minutes := block.predict.get(_name(part)):
             note.append("quick vote" if minutes == QUICK else "vote")
         if minutes := block.told.get(_name(part)):
             note.append(f"told, {minutes} min")
         shown.append(_name(part) + (f" *({'; '.join(note)})*" if note else ""))
-    shown += [f"{name} *(on their own, {minutes} min)*" for name, minutes in block.alone.items()]
+    for name, minutes in block.alone.items():
+        jump = "jump; " * (name in row.jumps)
+        shown.append(f"{name} *({jump}on their own, {minutes} min)*")
     text = f"**{block.what}**"
     if shown:
         text += f"<br>{_link(block.lesson)}: {'; '.join(shown)}"
@@ -332,7 +342,8 @@ def rates() -> str:
 - **A vote:** {PREDICT} minutes: one in silence, one for the vote, one for two people's reasons. A
   quick vote: {QUICK} minute.
 - **Computing:** the measured seconds, times {SLOW} for a slow laptop. A jump counts in full,
-  because it runs everything above again. The tables show the seconds as measured.
+  because it runs everything above again; running past a section takes its computing and no more.
+  The tables show the seconds as measured.
 - **Working on their own:** an exercise and a hunt have the minutes that the lesson names. Those for
   moving something are in `plans.toml`, and so are those for telling something from the board. All
   of them are a guess.
