@@ -11,10 +11,11 @@ from thin import thin_r3d_18
 
 from r3d_helpers import R3DEmotion, TrainConfig, checkpoint
 from r3d_helpers import model as model_module
-from r3d_helpers.__main__ import CONFIG_OPTIONS, main
+from r3d_helpers.__main__ import main
 from r3d_helpers.apply import runs
 from r3d_helpers.apply.crops import FaceCrop
 from r3d_helpers.apply.plan import CropOptions, ModelOptions, Plan, Shape, Source
+from r3d_helpers.options import CONFIG_OPTIONS
 
 DATA = Path(__file__).parent / "data"
 PEOPLE = ("anna", "ben", "carl", "dora", "emil")
