@@ -104,7 +104,7 @@ def test_the_zip_holds_what_is_needed_and_no_litter(tree, tmp_path):
     assert sum(name.endswith(".mp4") for name in names) == 840
     sheet = "docs/learn/cheat-sheet.md"
     assert not [n for n in names if n.startswith("r3d-workshop/tools")]
-    for name in ("README.txt", "start.py", "run.py", "LICENSE", "constraints.txt", sheet):
+    for name in (workshop.READ_FIRST, "start.py", "run.py", "LICENSE", "constraints.txt", sheet):
         assert f"r3d-workshop/{name}" in names
 
 
@@ -120,8 +120,10 @@ def test_doctor_knows_where_it_is(tree):
     assert done.stdout == f"{tree / 'data_samples'} delete `.venv` and run `start.py` again\n"
 
 
-def test_the_readme_names_what_there_is(tree):
-    for name in re.findall(r"^(\S+[/.]\S*)  ", workshop.README, re.MULTILINE):
+def test_what_is_read_first_names_what_there_is(tree):
+    """Without it: learners look for files that are not there, or read the page for a clone."""
+    assert {path.name for path in tree.glob("*.txt")} == {"START-HERE.txt", "constraints.txt"}
+    for name in re.findall(r"^(\S+[/.]\S*)  ", workshop.STEPS, re.MULTILINE):
         assert (tree / name).exists() or name == "notebooks/progress.json", name
 
 

@@ -1,4 +1,4 @@
-"""Pack a zip for a room with bad wifi, and test that it installs and runs without a network.
+"""Pack a zip for a room of learners; test that it installs and runs without a network.
 
 ``python -m tools.workshop`` leaves ``build/workshop.zip``: the notebooks without
 outputs and solutions, the exercises to take home, the samples, the cheat sheet, this package, and
@@ -49,7 +49,8 @@ COPIED = (
     "pyproject.toml",
     "r3d_helpers",
 )
-README = """\
+READ_FIRST = "START-HERE.txt"  # README.md is the page for a clone; installing needs it
+STEPS = """\
 Three bugs in an emotion recogniser: the workshop
 =================================================
 
@@ -75,7 +76,7 @@ docs/learn/symptoms.md       from what you see to where it is explained
 docs/learn/glossary.md       what the words mean
 docs/learn/trouble.md        when something is wrong
 docs/reference/own-videos.md commands for your own videos
-README.md                    the whole project
+README.md                    about the whole project, for work without this zip
 
 To remove it, delete this folder: nothing is installed anywhere else. (JupyterLab stores a few
 settings in your home folder.)
@@ -131,7 +132,7 @@ def assemble(folder: Path) -> None:
             shutil.copy(source, target)
     for name in ("start.py", "run.py"):
         shutil.copy(LEARNER / name, folder)
-    (folder / "README.txt").write_text(README, encoding="utf-8")
+    (folder / READ_FIRST).write_text(STEPS, encoding="utf-8")
     copies.renew(notebooks.NOTEBOOKS, folder / "notebooks")
     page = (ROOT / "docs" / "teach" / "lesson-by-lesson.md").read_text(encoding="utf-8")
     nbformat.write(take_home(page), folder / "notebooks" / "take_home.ipynb")
