@@ -222,6 +222,6 @@ def dots(values: Mapping[str, Sequence[float]], *, title: str) -> Figure:
             seen[score] += 1
         axis.plot([sum(scores) / len(scores)], [row], "|", color="0", markersize=26)
     axis.set_yticks(range(len(values)), list(values))
-    axis.set(xlim=(0, 1.03), ylim=(len(values) - 0.5, -0.5), title=title)
+    axis.set(xlim=(-0.03, 1.03), ylim=(len(values) - 0.5, -0.5), title=title)
     axis.set_xlabel("share of the person's clips that were found")
     return figure
