@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import warnings
@@ -13,6 +14,7 @@ from ._extras import MissingExtraError
 from .config import TrainConfig
 
 if TYPE_CHECKING:  # imported late, so that `doctor` runs even if these imports fail
+    from .apply.overview import Description
     from .apply.plan import CropOptions, Source
 
 
@@ -22,11 +24,7 @@ class Stopped(Exception):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 for a failed check, 2 for a bad argument."""
-    parser = options.parser()
-    argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] == ["faces"]:  # of version 1.0
-        parser.error("faces is now `python -m r3d_helpers.classroom.actors`, same options")
-    args = parser.parse_args(argv)
+    args = options.read(sys.argv[1:] if argv is None else argv)
     errors: list[type[Exception]] = [ValueError, OSError, FloatingPointError, MissingExtraError]
     if args.command != "doctor":
         from .video import VideoError
@@ -61,8 +59,25 @@ def _describe(args: argparse.Namespace) -> int:
     clips = Source(args.root, args.reader, channel=args.channel).clips()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a clip that is cut short is listed as doubtful
-        print(overview.describe(clips, crop=_crop(args).resolve(None), progress=True))
+        found = overview.describe(clips, crop=_crop(args).resolve(None), progress=True)
+    print(found)
+    print("\nnext:", *_next(args, found))
     return 0
+
+
+def _next(args: argparse.Namespace, found: "Description") -> list[str]:
+    """The command that trains on what `describe` found."""
+    words = ["python -m r3d_helpers train", shlex.quote(str(args.root))]
+    faceless = any(not face.enough for face in found.faces)
+    no_face = "skip" if faceless and args.no_face == "error" else args.no_face
+    for name in ("reader", "channel", "crop", "margin", "face_model"):
+        if (value := getattr(args, name)) is not None:
+            words.append(f"--{name.replace('_', '-')} {shlex.quote(str(value))}")
+    if no_face != "error":
+        words.append(f"--no-face {no_face}")
+    if found.unreadable:
+        words.append("--skip-unreadable")
+    return [*words, "--out runs/mine"]
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -121,9 +136,10 @@ def _export(args: argparse.Namespace) -> int:
     if args.format == "hub":
         print(f"{export.hub(args.checkpoint, args.out)}: model.safetensors, config.json, README.md")
         return 0
+    print("exporting the model, and comparing the exported one with it ...", flush=True)
     write = export.onnx if args.format == "onnx" else export.torch_program
     error = write(args.checkpoint, args.out)
-    print(f"{args.out}: logits differ from the model's by {error:.1e} at most")
+    print(f"wrote {args.out}: logits differ from the model's by {error:.1e} at most")
     return 0
 
 
@@ -229,10 +245,20 @@ def _why_stopped(args: argparse.Namespace, error: BaseException) -> str:
         if not parallel.lost_connection(error):
             raise error
         reason = "another process has ended"
-    kept = "nothing is saved yet"
-    if getattr(args, "out", None) and any(args.out.rglob("last.safetensors")):
-        kept = "the epochs that are finished are saved: give the same command again with --resume"
-    return f"{reason}; {kept}; if a process had an error of its own, it is shown above"
+    said = [reason]
+    if args.command == "train" and not any(args.out.rglob("*.safetensors")):
+        said.append("nothing is saved yet")
+    elif args.command == "train":
+        for last in args.out.rglob("last.safetensors"):  # one; none between two folds
+            history = last.with_name("history.csv")
+            rows = len(history.read_text().splitlines()) - 1 if history.exists() else 0
+            fold = f" of {last.parent.name}" if args.folds else ""
+            said[0] += f", {rows} of {args.epochs} epochs{fold} are finished"
+        again = "give the same command again with --resume"
+        said.append(f"the epochs that are finished are saved: {again}")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        said.append("if a process had an error of its own, it is shown above")
+    return "; ".join(said)
 
 
 if __name__ == "__main__":

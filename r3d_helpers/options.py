@@ -1,8 +1,11 @@
 """The command line: ``python -m r3d_helpers COMMAND``; ``--help`` lists the commands."""
 
 import argparse
+import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from . import doctor, recommended
 from .config import CHOICES, TrainConfig
@@ -52,10 +55,32 @@ EXPERIMENTS = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
-    """Create the parser of all commands."""
-    made = argparse.ArgumentParser(prog="python -m r3d_helpers", description=__doc__)
-    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, without the list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with this message, and name the command's ``--help``."""
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
+def read(argv: Sequence[str]) -> argparse.Namespace:
+    """Read a command and its options; exit with an error if one is not known."""
+    parser = Parser(prog="python -m r3d_helpers", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_commands(commands)
+    if argv[:1] == ["faces"]:  # of version 1.0
+        parser.error("faces is now `python -m r3d_helpers.classroom.actors`, same options")
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        command = commands.choices[args.command]
+        known = re.findall(r"--[a-z-]+", command.format_usage())
+        close = difflib.get_close_matches(unknown[0], known, 1, cutoff=0.8)
+        meant = f", did you mean {close[0]}?" if close else ""
+        command.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+    return args
+
+
+def _add_commands(commands: argparse._SubParsersAction) -> None:
 
     add = commands.add_parser("doctor", help="check this machine and say what to fix")
     add.add_argument("--room", action="store_true", help="for a course: one line, with Jupyter")
@@ -126,7 +151,6 @@ def parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser("experiment", help="make or resume the long runs behind a lesson")
     _experiment_arguments(add)
-    return made
 
 
 def _source_arguments(parser: argparse.ArgumentParser) -> None:

@@ -267,11 +267,12 @@ def test_a_person_spelled_twice_is_never_on_both_sides(tmp_path):
 )
 def test_names_that_may_be_the_same_are_told(one, other):
     assert alike([one, other, "ben", one]) == [sorted([one, other])]
-    clips = [datasets.Clip(DATA / "rotated.mov", "happy", name) for name in (one, other)]
+    films = {one: DATA / "rotated.mov", other: DATA / "gone.mov"}
+    clips = [datasets.Clip(path, "happy", name) for name, path in films.items()]
     lines = str(overview.describe(clips)).splitlines()
-    assert lines[lines.index("perhaps the same, and counted as different:") + 1] == (
-        f"  {', '.join(sorted([one, other]))}"
-    )
+    first = lines.index("perhaps the same, and counted as different:")
+    assert lines[first + 1] == "  " + ", ".join(f"{name} ({films[name]})" for name in sorted(films))
+    assert lines[first + 2] == f"  {overview.RENAME}"
 
 
 def test_names_that_differ_are_not_told():

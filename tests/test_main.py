@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -234,7 +235,20 @@ def test_a_bad_checkpoint_is_named(tmp_path, faces, capsys, content):
 def test_an_argument_of_the_wrong_kind_is_named(capsys, argv, named):
     with pytest.raises(SystemExit, match="2"):
         main(argv)
-    assert named in capsys.readouterr().err.splitlines()[-1]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and named in line
+    assert re.search(r"; see python -m r3d_helpers[a-z ]* --help$", line)
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"), [("--clip_len", ", did you mean --clip-len?"), ("--glitter", "")]
+)
+def test_an_option_that_is_mistyped_names_the_one_that_is_meant(capsys, option, meant):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "x", "--out", "y", option, "4"])
+    line = capsys.readouterr().err
+    told = f"unrecognized arguments: {option} 4{meant}; see python -m r3d_helpers train --help"
+    assert line == f"error: {told}\n"
 
 
 def test_the_module_runs_and_passes_its_exit_status_on():
@@ -275,6 +289,21 @@ def test_describe_lists_what_cannot_be_read(own, capsys):
     assert out.startswith("7 clips of 3 subjects\n")
     assert "1 unreadable:" in out
     assert str(own / "calm" / "anna_2.mp4") in out
+
+
+def test_the_command_that_describe_ends_in_trains(own, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["describe", "own", "--reader", "folder", "--crop", "face"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    given = "own --reader folder --crop face --no-face skip --skip-unreadable --out runs/mine"
+    assert last == f"next: python -m r3d_helpers train {given}"
+    assert main(["train", *given.split(), *MINI]) == 0
+    assert main(["describe", "own/calm/..", "--reader", "folder"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith("train own/calm/.. --reader folder --skip-unreadable --out runs/mine")
+    (own / "calm" / "anna_2.mp4").unlink()
+    assert main(["describe", "own", "--reader", "folder"]) == 0
+    assert capsys.readouterr().out.endswith("train own --reader folder --out runs/mine\n")
 
 
 def test_nothing_is_skipped_unasked(own, tmp_path, capsys):
@@ -411,7 +440,7 @@ def test_export_says_how_far_off_it_is(run, tmp_path, capsys, name, ending):
     out = tmp_path / f"model{ending}"
     given = ("export", name, "--checkpoint", run, "--out", out)
     assert main([*map(str, given)]) == 0
-    assert f"{out}: logits differ from the model's by " in capsys.readouterr().out
+    assert f"wrote {out}: logits differ from the model's by " in capsys.readouterr().out
     out.unlink()
     assert f"must end in {ending}" in refused(capsys, *given[:-1], tmp_path / "model.bin")
 
@@ -467,14 +496,20 @@ def test_a_run_that_is_told_to_stop_says_whether_anything_is_saved(
         if saved:
             out.mkdir()
             (out / "last.safetensors").touch()
+            (out / "history.csv").write_text("epoch\n1\n2\n")
         os.kill(os.getpid(), signal.SIGTERM)
 
     handler = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr("r3d_helpers.apply.runs._fit", stopped)
-    line = refused(capsys, "train", faces, "--out", tmp_path / "run", *TINY)
+    options = (*TINY, "--epochs", "6")
+    line = refused(capsys, "train", faces, "--out", tmp_path / "run", *options)
     signal.signal(signal.SIGTERM, handler)
-    assert ("again with --resume" in line) == saved
-    assert ("nothing is saved yet" in line) != saved
+    assert line == "error: told to stop" + (
+        ", 2 of 6 epochs are finished; the epochs that are finished are saved: give the same "
+        "command again with --resume"
+        if saved
+        else "; nothing is saved yet"
+    )
 
 
 # --- any name, any console ----------------------------------------------------------------------
@@ -556,7 +591,7 @@ def test_a_prediction_that_is_interrupted_keeps_what_it_has(
     status, _, rows = predicted(run, tmp_path, films("first.mp4"), films("second.mp4"))
     assert status == 2
     assert {Path(row).name for row in rows} == {"first.mp4"}
-    assert "error: told to stop" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("error: told to stop\n")
 
 
 @pytest.mark.parametrize("option", ["--out", "--figures"])

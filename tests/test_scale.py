@@ -117,7 +117,8 @@ def test_two_processes_go_on_with_the_run_of_one(samples, runs, alone):
     process.terminate()  # as a cluster's scheduler does
     code, out = finish(process)
     assert code == 2
-    assert "told to stop; the epochs that are finished are saved" in out
+    assert " of 3 epochs are finished; the epochs that are finished are saved" in out
+    assert "a process had" not in out
     code, out = finish(begin(samples, started, "--resume", processes=2))
     assert code == 0, out
     assert distance(alone, started) < 1e-5

@@ -25,6 +25,7 @@ CREMA_D_DOUBTFUL = {
     "1064_TIE_SAD_XX": "reported as damaged",
     "1064_IEO_DIS_MD": "a minute long, where a sentence takes three seconds",
 }
+RENAME = "rename if they are: now a person may be in training and test, or a label count as two"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ class Description:
             lines += ["", *_faces(self.clips, self.faces)]
         if self.alike:
             lines += ["", "perhaps the same, and counted as different:"]
-            lines += [f"  {printable(', '.join(names))}" for names in self.alike]
+            clips = [*self.clips, *(clip for clip, _ in self.unreadable)]
+            lines += [f"  {line}" for line in told_alike(self.alike, clips)]
+            lines += [f"  {RENAME}"]
         if self.left_out:
             lines += ["", "left out:", *(f"  {line}" for line in self.left_out)]
         return "\n".join(lines)
@@ -136,6 +139,15 @@ def readable(
         [(clip, result) for clip, result in found if not isinstance(result, video.VideoError)],
         [(clip, result) for clip, result in found if isinstance(result, video.VideoError)],
     )
+
+
+def told_alike(groups: Iterable[Sequence[str]], clips: Sequence[Clip]) -> list[str]:
+    """A line for each group of names that `alike` found, with one file of each name."""
+    files: dict[str, Path] = {}
+    for clip in clips:
+        files.setdefault(clip.subject, clip.path)
+        files.setdefault(clip.label, clip.path)
+    return [printable(", ".join(f"{name} ({files[name]})" for name in names)) for names in groups]
 
 
 def _doubt(clip: Clip, info: video.Info) -> str | None:

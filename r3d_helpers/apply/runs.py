@@ -128,8 +128,9 @@ def usable(source: Source, shape: Shape, without: Sequence[str] = ()) -> list[Cl
     clips = source.clips()
     for line in clips.told():
         _say(f"left out, {line}")
-    for names in [*alike(c.subject for c in clips), *alike(c.label for c in clips)]:
-        _say(f"perhaps the same, and counted as different: {', '.join(names)}")
+    groups = [*alike(c.subject for c in clips), *alike(c.label for c in clips)]
+    for line in overview.told_alike(groups, clips):
+        _say(f"perhaps the same, and counted as different: {line}; {overview.RENAME}")
     seen = sorted({clip.subject for clip in clips}.intersection(map(composed, without)))
     clips = [clip for clip in clips if clip.subject not in seen]
     if not clips:
