@@ -43,7 +43,7 @@
   }
 
   // What is said of them: here, where a phone shows it beside either
-  const text = make("p", box, {}, "min-height:4em;margin:.2em 0");
+  const text = make("p", box, {}, "min-height:4em;margin:.2em 0 .8em");
   text.setAttribute("role", "status");
 
   // The frames
