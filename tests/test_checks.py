@@ -135,7 +135,7 @@ def changes_alone(model, x, restore=True):
 
 
 def unet(forward):
-    return type("Mended", (UNET,), {"forward": forward})()
+    return type("Fixed", (UNET,), {"forward": forward})()
 
 
 def merge(self, skip, below):
@@ -198,7 +198,7 @@ def unet_habit(self, x):
 
 
 def voice(forward):
-    return type("Mended", (VOICE,), {"forward": forward})()
+    return type("Fixed", (VOICE,), {"forward": forward})()
 
 
 def voice_with(to_steps, pick):
@@ -691,7 +691,7 @@ CASES = {
         ],
     ),
     "gated_unet": (
-        [unet(unet_right), type("Mended", (UNET,), {"forward": unet_right})],
+        [unet(unet_right), type("Fixed", (UNET,), {"forward": unet_right})],
         unet(stub),
         [
             (
@@ -742,7 +742,7 @@ CASES = {
             (
                 "skip * gate",
                 "pass the fixed model",
-                "Passed something other than the model. The check wants `Mended()`.",
+                "Passed something other than the model. The check wants `Fixed()`.",
             ),
         ],
     ),
@@ -835,9 +835,7 @@ CASES = {
             voice_with(lambda x: x.transpose(1, 2), last),
             voice_with(lambda x: x.permute(0, 2, 1), lambda outputs: outputs.mean(1)),
             voice_with(lambda x: x.mT, lambda outputs: outputs.amax(1)),
-            type(
-                "Mended", (VOICE,), {"forward": voice_with(lambda x: x.mT, last).forward.__func__}
-            ),
+            type("Fixed", (VOICE,), {"forward": voice_with(lambda x: x.mT, last).forward.__func__}),
         ],
         voice(stub),
         [
