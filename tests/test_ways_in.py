@@ -72,6 +72,7 @@ def test_the_script_for_windows_does_what_make_does(target):
 
 
 def test_the_script_for_windows_installs_as_make_does():
+    assert "$(" not in WINDOWS  # make's way to write a variable; PowerShell would run it
     (install,) = re.findall(r"pip install (.+)", MAKE)
     for word in install.replace("'", "").split():
         assert f'"{word}"' in WINDOWS

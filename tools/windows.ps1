@@ -40,7 +40,7 @@ function Install-All {
         Write-Output "Python 3.11 or newer is needed. Name one, for example: tools\windows.ps1 $Command -Python C:\Python313\python.exe"
         exit 1
     }
-    Write-Output "Installing into $(VENV), 2 GB or more. It takes a minute or many; pip is silent meanwhile ..."
+    Write-Output "Installing into .venv, 2 GB or more. It takes a minute or many; pip is silent meanwhile ..."
     Invoke-Step $Python @("-m", "venv", ".venv")
     Invoke-Step $Venv @("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt", "-e", ".[test]")
     Set-Content $Stamp ""
