@@ -109,7 +109,7 @@ CHANGELOG
 
 
 def read(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Give Sphinx what a page of the book shows, where that is not the file as it stands."""
+    """Give Sphinx the text of a page, where the book shows another text than the file."""
     if docname == root_doc:
         source[0] += CONTENTS
     elif (path := app.env.doc2path(docname)).suffix == ".ipynb":
@@ -124,7 +124,7 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def carry(app: Sphinx, error: Exception | None) -> None:
-    """Put the scripts of others into the book, the slides, and what a picture's HTML names."""
+    """Copy into the book: other people's scripts, the slides, and pictures named in HTML."""
     if error is None:
         for path in (opening.FILM, opening.STILL):
             shutil.copy(path, app.outdir / path.relative_to(book.ROOT))
@@ -133,7 +133,7 @@ def carry(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Connect the above."""
+    """Register the functions above with Sphinx."""
     app.add_config_value("lessons", str(book.NOTEBOOKS), "env")
     app.connect("source-read", read)
     app.connect("build-finished", carry)

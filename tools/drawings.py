@@ -18,7 +18,7 @@ CLIP = {"B": 1, "C": 3, "T": 16, "H": 112, "W": 112}  # what the published fix t
 
 
 def sizes() -> dict[str, dict[str, int]]:
-    """The axes that R3D-18 makes of a clip, by stage; nothing is computed for it."""
+    """The axes of a clip after each stage of R3D-18, without running the network."""
     found = {"input": dict(CLIP)}
     with torch.device("meta"):
         net, x = R3DEmotion(7, se=None).backbone, torch.empty(*CLIP.values())
@@ -40,7 +40,7 @@ def drawings() -> Iterator[tuple[str, Figure]]:
 
 
 def svg(figure: Figure) -> str:
-    """A drawing as SVG, the same text whenever it is made; its letters are outlines."""
+    """A drawing as SVG, always the same text; its letters are outlines."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)
