@@ -89,7 +89,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], Metadata]:
             # Copies: Windows refuses to replace a file that is mapped into memory.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
             return tensors, Metadata.from_json(file.metadata()["r3d_helpers"])
-    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a checkpoint of this package, or damaged") from error
+    except (TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{path}: not a checkpoint of this package ({error})") from error
 
 

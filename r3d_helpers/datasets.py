@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from . import _moved, video
 from . import sampler as samplers
-from .listing import LeftOut, Listing, nothing, videos
+from .listing import LeftOut, Listing, nothing, unlike, videos
 from .names import composed
 
 __getattr__ = _moved.names(
@@ -362,7 +362,7 @@ def _performances(
     clips = {}
     for path in paths:
         match = re.fullmatch(pattern, path.stem)
-        seen = look(*match.groups()) if match else f"not named like {example}"
+        seen = look(*match.groups()) if match else unlike(example)
         if isinstance(seen, tuple) and seen[0] in clips:
             seen = "another file of a performance that is there"
         if isinstance(seen, str):

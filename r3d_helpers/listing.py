@@ -64,10 +64,18 @@ class Listing(list):
 
 def nothing(root: Path, example: str, left_out: Iterable[LeftOut]) -> ValueError:
     """The error for a folder without usable videos; says what is there instead."""
+    left_out = list(left_out)
     there = "; ".join(Listing([], root, left_out).told()) or "nothing"
+    own = any(each.reason == unlike(example) and "_" in each.path.stem for each in left_out)
+    hint = ": of <label>/<subject>_... it is --reader folder" if own else ""
     return ValueError(
-        f"{root}: no video below it is named like {example} (see --reader); there is {there}"
+        f"{root}: no video below it is named like {example} (see --reader{hint}); there is {there}"
     )
+
+
+def unlike(example: str) -> str:
+    """The reason to leave a video out whose name is of another form than the example."""
+    return f"not named like {example}"
 
 
 def videos(root: str | os.PathLike) -> tuple[list[Path], list[LeftOut]]:

@@ -116,14 +116,16 @@ class Trainer:
             self._resumed = None  # after another stop, `resume` must read the checkpoint again
         kept = self.model if self.ema is None else self.ema.module  # validated and saved as best
         steps = self.metadata.steps_per_epoch
+        note = parallel.device_note() or "training"
         with tqdm(
-            desc=parallel.device_note(),
+            desc=note,
             total=self.config.epochs * steps,
             initial=len(self.history) * steps,
             unit="step",
             disable=not (self.config.progress and self.accelerator.is_main_process),
         ) as bar:
             for epoch in range(len(self.history), self.config.epochs):
+                bar.set_description(f"{note}, epoch {epoch + 1} of {self.config.epochs}")
                 began = time.perf_counter()
                 loss, rate = self._train_epoch(epoch, bar)
                 scores = self._evaluate(kept, val_set)

@@ -215,9 +215,13 @@ def test_a_copy_with_songs_only_says_what_it_found(tmp_path):
 
 def test_another_data_set_is_named(tmp_path):
     touch(tmp_path, "happy/anna_1.mp4")
+    told = r"see --reader: of <label>/<subject>_... it is --reader folder\); there is .*anna_1"
     for reader in (datasets.ravdess, datasets.crema_d):
-        with pytest.raises(ValueError, match=r"\(see --reader\); there is not named like .*anna_1"):
+        with pytest.raises(ValueError, match=told):
             reader(tmp_path)
+    (tmp_path / "happy" / "anna_1.mp4").rename(tmp_path / "happy" / "anna.mp4")
+    with pytest.raises(ValueError, match=r"\(see --reader\); there is not named like .*anna"):
+        datasets.ravdess(tmp_path)
 
 
 def test_a_description_names_what_is_left_out(tmp_path):

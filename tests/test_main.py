@@ -84,6 +84,15 @@ def test_evaluate_all_scores_everyone(run, faces, capsys):
     assert capsys.readouterr().out.startswith("28 clips of 4 subjects: ")
 
 
+def test_bars_say_what_they_count(faces, tmp_path, capsys):
+    given = ("--out", tmp_path / "run", "--cache", tmp_path / "cache")
+    assert main([*map(str, ("train", faces, *given, *TINY, "--epochs", "2"))]) == 0
+    shutil.rmtree(tmp_path / "run")
+    err = capsys.readouterr().err
+    assert "reading: 100%" in err
+    assert "training, epoch 2 of 2: 100%" in err
+
+
 def test_a_finished_run_can_be_resumed(run, faces, capsys):
     history = (run / "history.csv").read_text()
     assert main(["train", str(faces), "--out", str(run), "--resume", *TINY]) == 0
@@ -216,7 +225,9 @@ def test_a_bad_checkpoint_is_named(tmp_path, faces, capsys, content):
     path = tmp_path / "best.safetensors"
     if content:
         path.write_bytes(content)
-    assert str(path) in refused(capsys, "evaluate", faces, "--checkpoint", path)
+    line = refused(capsys, "evaluate", faces, "--checkpoint", path)
+    told = f"{path}: not a checkpoint of this package, or damaged" if content else str(path)
+    assert told in line and "header" not in line
 
 
 @pytest.mark.parametrize(
@@ -550,9 +561,12 @@ def test_videos_of_any_name_are_all_drawn(run, films, tmp_path, capsys):
     status, figures, rows = predicted(run, tmp_path, *videos)
     assert status == 0
     assert len(figures) == 2 * len(names)
+    out = capsys.readouterr().out
+    assert f"drawn: {tmp_path / 'figures' / 'a$1_$2-timeline.png'}, " in out
+    assert f"{videos[2]}, 1.4 s; by chance 0.143\n" in out
     assert {"happy-anna_01.mp4-cam.png", "sad-anna_01.mp4-cam.png"} <= set(figures)
     assert list(dict.fromkeys(rows)) == [*map(str, videos)]
-    lines = capsys.readouterr().out.splitlines()
+    lines = out.splitlines()
     assert sum(line.startswith(str(tmp_path)) for line in lines) == len(names)
 
 

@@ -133,7 +133,8 @@ def readable(
             return error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        bar = tqdm(pool.map(attempt, clips), total=len(clips), unit="clip", disable=not progress)
+        how = {"desc": "reading", "unit": "clip", "disable": not progress}
+        bar = tqdm(pool.map(attempt, clips), total=len(clips), **how)
         found = list(zip(clips, bar, strict=True))
     return (
         [(clip, result) for clip, result in found if not isinstance(result, video.VideoError)],

@@ -251,7 +251,7 @@ def predict(
 
 
 def _print_answers(path: Path, line: explain.Timeline, classes: Sequence[str]) -> None:
-    print(printable(f"{path}, {line.end[-1]:.1f} s"))
+    print(printable(f"{path}, {line.end[-1]:.1f} s; by chance {1 / len(classes):.3f}"))
     for share, name in sorted(zip(line.overall.tolist(), classes, strict=True), reverse=True):
         print(printable(f"  {name:<12}{share:6.3f}"))
     if len(line.begin) > 1:
@@ -286,15 +286,16 @@ def _draw(
     from . import plots
 
     classes = metadata.classes
-    timeline = plots.timeline(line, classes, title=path.name)
-    plots.save(timeline, stem.with_name(f"{stem.name}-timeline.png"))
+    files = [stem.with_name(f"{stem.name}-{what}.png") for what in ("timeline", "cam")]
+    plots.save(plots.timeline(line, classes, title=path.name), files[0])
     surest, target = divmod(int(line.probabilities.argmax()), len(classes))
     begin, end = line.begin[surest], line.end[surest]
     clip = explain.clip_at(net, path, begin, end, size=metadata.size, crop=crop)
     layer = "layer3"
     cam = explain.grad_cam(net, datasets.normalize(clip), target, layer)
-    title = f"What speaks for {classes[target]}, {begin:.1f} to {end:.1f} s ({layer})"
-    plots.save(plots.heat(clip, {layer: cam}, title=title), stem.with_name(f"{stem.name}-cam.png"))
+    title = f"Bright: what speaks for {classes[target]}, {begin:.1f} to {end:.1f} s ({layer})"
+    plots.save(plots.heat(clip, {layer: cam}, title=title), files[1])
+    print(printable(f"  drawn: {', '.join(map(str, files))}"))
 
 
 def _frame_size(path: Path, metadata: Metadata) -> int:
