@@ -215,11 +215,8 @@ def _way_out(args: argparse.Namespace, error: Exception) -> str:
     """The option that leaves out a clip that cannot be used; "" if the command has none."""
     if not hasattr(args, "skip_unreadable"):
         return ""
-    from .apply.crops import NoFaceError
     from .video import VideoError
 
-    if isinstance(error, NoFaceError):
-        return "; --no-face skip leaves such clips out"
     return "; --skip-unreadable leaves such clips out" if isinstance(error, VideoError) else ""
 
 

@@ -113,13 +113,19 @@ def _resumed(plan: Plan, out: Path) -> Trainer:
     return run
 
 
-def usable(source: Source, shape: Shape, without: Sequence[str] = ()) -> list[Clip]:
+def usable(
+    source: Source,
+    shape: Shape,
+    without: Sequence[str] = (),
+    classes: Sequence[str] | None = None,
+) -> list[Clip]:
     """List the clips to use, and name on stderr what is left out.
 
     Args:
         source: where they come from, and what may be left out.
         shape: how to read them, if reading has to be tried.
         without: subjects to leave out.
+        classes: the labels that clips may have; None: any.
 
     Raises:
         ValueError: clips cannot be read, and ``source`` does not allow to leave them out; or no
@@ -140,9 +146,9 @@ def usable(source: Source, shape: Shape, without: Sequence[str] = ()) -> list[Cl
             f"left out, because the model was trained or chosen with subjects of these names: "
             f"{', '.join(seen)}; --all keeps them"
         )
-    if not (shape.cache or source.skip_unreadable or source.skip_no_face):
+    if not (shape.cache or shape.crop or source.skip_unreadable or source.skip_no_face):
         return clips
-    fetch = shape.dataset(clips).fetch
+    fetch = shape.dataset(clips, classes=classes).fetch
     good, bad = overview.readable(clips, fetch, progress=is_main_process())
     faceless = [error for _, error in bad if isinstance(error, NoFaceError)]
     unreadable = [error for _, error in bad if not isinstance(error, NoFaceError)]
@@ -174,7 +180,8 @@ def evaluate(
     """Print a checkpoint's score on subjects that it has not seen, or on ``everybody``."""
     net, metadata = checkpoint.load(path)
     shape = Shape(net.clip_len, _frame_size(path, metadata), crop.resolve(metadata.crop), cache)
-    clips = usable(source, shape, without=() if everybody else metadata.subjects)
+    without = () if everybody else metadata.subjects
+    clips = usable(source, shape, without, metadata.classes)
     dataset = shape.dataset(clips, classes=metadata.classes)
     folder = path if path.is_dir() else path.parent
     run = Trainer(net, metadata.train, folder)
