@@ -12,7 +12,7 @@ GUESSES = (
     Guess(
         LESSON,
         "alone",
-        "one clip, asked alone and in company",
+        "one clip, asked alone or with others",
         "c",
         {
             "a": "it should be so: nothing here is random, and no clip should depend on another. "
