@@ -8,7 +8,7 @@ import importlib
 
 from . import _moved, _torchvision
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"
 
 _SUBMODULES = (
     "apply",
