@@ -136,9 +136,8 @@ def _export(args: argparse.Namespace) -> int:
     if args.format == "hub":
         print(f"{export.hub(args.checkpoint, args.out)}: model.safetensors, config.json, README.md")
         return 0
-    print("exporting the model, and comparing the exported one with it ...", flush=True)
     write = export.onnx if args.format == "onnx" else export.torch_program
-    error = write(args.checkpoint, args.out)
+    error = write(args.checkpoint, args.out, progress=True)
     print(f"wrote {args.out}: logits differ from the model's by {error:.1e} at most")
     return 0
 

@@ -450,7 +450,9 @@ def test_export_says_how_far_off_it_is(run, tmp_path, capsys, name, ending):
     out = tmp_path / f"model{ending}"
     given = ("export", name, "--checkpoint", run, "--out", out)
     assert main([*map(str, given)]) == 0
-    assert f"wrote {out}: logits differ from the model's by " in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert captured.err.startswith("exporting the model")
+    assert f"wrote {out}: logits differ from the model's by " in captured.out
     out.unlink()
     assert f"must end in {ending}" in refused(capsys, *given[:-1], tmp_path / "model.bin")
 

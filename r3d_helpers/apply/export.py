@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -49,12 +50,19 @@ def hub(checkpoint: str | os.PathLike, folder: str | os.PathLike) -> Path:
     return folder
 
 
-def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
+def onnx(
+    checkpoint: str | os.PathLike, path: str | os.PathLike, *, progress: bool = False
+) -> float:
     """Write an ONNX file, and compare its logits in onnxruntime with the model's.
 
     Its input ``video`` is ``[B, T, C, H, W]`` float32, normalised, of any ``B`` and the trained
     ``T``, ``H`` and ``W``; its output ``logits`` is ``[B, K]``. Labels, mean and standard deviation
     are in the file's metadata.
+
+    Args:
+        checkpoint: as in `checkpoint.load`.
+        path: the file to write.
+        progress: say on stderr when the long part begins.
 
     Returns:
         The largest difference of a logit, for a batch of another size than in the export.
@@ -69,7 +77,7 @@ def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
         import onnxruntime
         import onnxscript  # noqa: F401 (likewise)
 
-    model, metadata, path = _open(checkpoint, path, ".onnx")
+    model, metadata, path = _open(checkpoint, path, ".onnx", progress)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # about the exporter's own code
         program = torch.onnx.export(
@@ -93,13 +101,15 @@ def onnx(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
     )
 
 
-def torch_program(checkpoint: str | os.PathLike, path: str | os.PathLike) -> float:
+def torch_program(
+    checkpoint: str | os.PathLike, path: str | os.PathLike, *, progress: bool = False
+) -> float:
     """Write a ``torch.export`` program for ``torch.export.load``, and compare its logits.
 
-    Its name ends in ``.pt2``. Input, output and errors are those of `onnx`; labels, mean and
-    standard deviation are extra files in it.
+    Its name ends in ``.pt2``. Arguments, input, output and errors are those of `onnx`; labels,
+    mean and standard deviation are extra files in it.
     """
-    model, metadata, path = _open(checkpoint, path, ".pt2")
+    model, metadata, path = _open(checkpoint, path, ".pt2", progress)
     program = torch.export.export(
         model,
         (_example(model, metadata, 2),),
@@ -116,7 +126,7 @@ def _facts(metadata: Metadata) -> dict[str, str]:
 
 
 def _open(
-    checkpoint: str | os.PathLike, path: str | os.PathLike, ending: str
+    checkpoint: str | os.PathLike, path: str | os.PathLike, ending: str, progress: bool
 ) -> tuple[R3DEmotion, Metadata, Path]:
     path = Path(path)
     if path.suffix != ending:
@@ -125,6 +135,8 @@ def _open(
     if not metadata.size:
         raise ValueError(f"{checkpoint}: states no frame size: it was trained without ClipDataset")
     path.parent.mkdir(parents=True, exist_ok=True)
+    if progress:
+        print("exporting the model, and comparing the exported one with it ...", file=sys.stderr)
     return model, metadata, path
 
 
