@@ -25,9 +25,8 @@ run: setup ## execute the notebooks in order on the shipped samples, and make th
 	@$(BIN)/python -m tools.notebooks run; status=$$?; \
 		$(BIN)/python -m tools.book build/notebooks && echo "To work with the notebooks: make lab" && exit $$status
 
-# Three at a time: on two cores, one of them most often waits for a browser, a disk or a process.
 test: setup ## run all tests; every notebook is one
-	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 check: setup ## style, imports, types and the fast tests, in under a minute
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache

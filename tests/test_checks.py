@@ -1490,7 +1490,7 @@ def test_every_exercise_has_its_solution():
     for name in lessons.START + lessons.WITH_EXERCISES + lessons.EXPERIMENTS + lessons.PRACTICE:
         tags = [tag for cell in lessons.load(name).cells for tag in lessons.tags(cell)]
         assert list(lessons.solutions(name)) == [t for t in tags if t.startswith("exercise-")]
-        assert len(lessons.solutions(name)) == (3 if name in lessons.BUG_LESSONS else 2)
+        assert len(lessons.solutions(name)) >= (3 if name in lessons.BUG_LESSONS else 2)
 
 
 @pytest.mark.parametrize(("name", "tag"), exercises())

@@ -55,7 +55,7 @@ switch ($Command) {
         Write-Output "To work with the notebooks: tools\windows.ps1 lab"
         exit $status
     }
-    "test" { Invoke-Step $Venv @("-m", "pytest", "-n", "3", "--no-loadscope-reorder") }
+    "test" { Invoke-Step $Venv @("-m", "pytest", "-n", "2", "--no-loadscope-reorder") }
     "check" {
         Invoke-Step $Venv @("-m", "ruff", "check", ".")
         Invoke-Step $Venv @("-m", "ruff", "format", "--check", ".")
