@@ -872,7 +872,7 @@ CASES = {
             (
                 voice_with(lambda x: x.permute(2, 0, 1), lambda o: o[-1]),
                 "with others",
-                "Time in front, for a GRU with `batch_first=True`.",
+                "Time in front, but the GRU has `batch_first=True`.",
             ),
             (
                 voice_with(lambda x: x.permute(2, 0, 1), last),

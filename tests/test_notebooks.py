@@ -16,7 +16,7 @@ from tools import notebooks, verdicts
 from tools.between import put
 from tools.lessons import BEGIN, END, KINDS, README, lessons, read, table
 
-# The traceback shows the line: whoever opens a lesson alone, in Colab say, reads what is missing.
+# The traceback shows this line: a lesson opened alone, as in Colab, says what it needs.
 FIRST = 'import r3d_helpers  # not found? This lesson needs its repository: README.md, "Install"'
 PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 MACHINE = re.compile(
