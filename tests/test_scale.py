@@ -81,8 +81,10 @@ def alone(samples, runs):
 
 
 def test_two_processes_end_as_one_that_gathers_the_same_micro_batches(samples, runs, alone):
-    """Without it: a shared run gives another result."""
-    """Frames and augmentation are drawn at random, and are the same all the same."""
+    """Without it: a shared run gives another result.
+
+    Frames and augmentation are drawn at random, and both runs draw the same.
+    """
     together = runs / "together"
     code, out = finish(begin(samples, together, processes=2))
     assert code == 0, out
