@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import optuna
@@ -78,10 +78,12 @@ def tuning(
         "tuning", seeds=seeds, trials=trials, epochs=epochs, clip_len=clip_len, size=size
     )
 
+    opened = cache(open_study)
+
     def one_trial(setting: Mapping, folder: Path) -> dict[str, float | str]:
         seed, number = setting["seed"], setting["trial"]
         with FileLock(folder.with_name("study.lock")):
-            study = open_study(folder.with_name("study.db"), f"split {seed}")
+            study = opened(folder.with_name("study.db"), f"split {seed}")
             trial = _begin(study, seed, number)
         if isinstance(trial, Trial):
             recipe = replace(base, seed=seed, **trial.params)
