@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from r3d_helpers.classroom import actors
 
-MODEL = ("--clip-len", "2", "--size", "16", "--dropout", "0", "--augment", "light")
+MODEL = ("--clip-len", "2", "--size", "16", "--lean", "--dropout", "0", "--augment", "light")
 STEPS = ("--epochs", "3", "--batch-size", "8", "--micro-batch", "4")
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
