@@ -12,7 +12,9 @@ from sharing import LONGEST, group, slow
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
 
-import r3d_helpers  # noqa: F401 (before a test imports torchvision, which it may repair)
+import forked
+
+forked.install()
 
 collect_ignore = ["bare.py"]  # a program, which a test starts
 
@@ -23,6 +25,11 @@ PLACES = (  # of the usual installers on macOS and Windows, which put nothing on
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
+
+
+def pytest_collectstart():
+    """Before a test imports torchvision, which r3d_helpers may repair; not where none is run."""
+    import r3d_helpers  # noqa: F401
 
 
 def pytest_collection_modifyitems(items):
@@ -57,6 +64,16 @@ def find_chromium():
         return named
     found = [shutil.which(name) for name in BROWSERS]
     return next((path for path in (*found, *PLACES) if path and Path(path).is_file()), None)
+
+
+@pytest.fixture(scope="module")
+def quick_weights():
+    """For tests of the real network, which do not ask how it starts."""
+    import quick
+
+    with pytest.MonkeyPatch.context() as patch:
+        quick.draw_few(patch.setattr)
+        yield
 
 
 @pytest.fixture(scope="module")  # not "session": asyncio.run fails while Playwright is at work

@@ -7,14 +7,21 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import nbformat
 
 from tools import copies, notebooks
 
+HERE = str(Path(__file__).parent)
 # Every kernel begins with this: short trainings, and weights that are quick to draw. What a lesson
 # starts as a process of its own is not cut short.
-SHORT = """
+SHORT = f"""
+import sys
+sys.path.append({HERE!r})
+import quick
+sys.path.remove({HERE!r})
+
 from pathlib import Path
 from r3d_helpers import doctor, trainer
 import torch
@@ -27,25 +34,21 @@ def few_clips(dataset, num_samples, generator, sampler=trainer.RandomSampler):
     return sampler(dataset, num_samples=min(num_samples, 64), generator=generator)
 
 def few_steps(optimizer, *args, init=torch.optim.LBFGS.__init__, **options):
-    init(optimizer, *args, **options | {"max_iter": 5})
-
-def few_draws(draw):
-    def eight(weight, *args, **options):  # of the filters; the others are copies of them
-        drawn = draw(weight[:8].clone(), *args, **options)
-        if options.get("mode") == "fan_out":  # as small as among all filters
-            drawn *= (len(drawn) / len(weight)) ** 0.5
-        with torch.no_grad():
-            for rows in weight.split(8):
-                rows.copy_(drawn[: len(rows)])
-        return weight
-    return eight
+    init(optimizer, *args, **options | {{"max_iter": 5}})
 
 doctor.SAMPLES = Path("../data_samples").resolve()
 trainer.TrainConfig.__post_init__ = one_epoch
 trainer.RandomSampler = few_clips
 torch.optim.LBFGS.__init__ = few_steps
-for name in ("kaiming_normal_", "kaiming_uniform_"):
-    setattr(torch.nn.init, name, few_draws(getattr(torch.nn.init, name)))
+quick.draw_few()
+"""
+START = f"""
+import sys
+sys.path.insert(0, {HERE!r})
+import forked
+forked.install()
+from jupyterlab.labapp import main
+main()
 """
 NO_NEWS = "lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
@@ -86,7 +89,7 @@ def serve(home):
     own = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
     environment |= {name: str(home / name) for name in own}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser"]
+    command = [sys.executable, "-c", START, "--no-browser", "--expose-app-in-browser"]
     command += ["--allow-root", "--ip=127.0.0.1", "--port=0", f"--ServerApp.root_dir={home}/kit"]
     log = home / "log"
     with log.open("w") as out:

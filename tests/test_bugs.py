@@ -17,6 +17,8 @@ from torchvision.models.video import r3d_18
 from r3d_helpers import R3DEmotion, datasets, doctor
 from r3d_helpers.model import SqueezeExcitation3d
 
+pytestmark = pytest.mark.usefixtures("quick_weights")
+
 PERMUTE, ACCESS, LSTM = lessons.BUG_LESSONS
 
 TAGS = {
@@ -47,7 +49,7 @@ FAILURES = [
 
 
 @pytest.fixture(scope="module")
-def lesson():
+def lesson(quick_weights):
     """Each lesson's definitions and errors, run once; the long computations are left out."""
     torch.manual_seed(0)
     long = {"setup-features", "measure-evaluation", "ablation", "ablation-verdict"}

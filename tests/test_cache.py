@@ -5,7 +5,6 @@ import hashlib
 import io
 import itertools
 import mmap
-import multiprocessing
 import os
 import random
 import shutil
@@ -16,6 +15,7 @@ import tracemalloc
 from functools import partial
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -422,13 +422,11 @@ def store_slowly(folder, first):
 
 
 def test_a_kill_at_any_moment_leaves_no_half_clip(folder):
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["r3d_helpers.datasets"])
     dice = random.Random(0)
     cut = 0
     for kill in range(8):
         before = len(stored(folder))
-        process = processes.Process(target=store_slowly, args=(folder, 20 + 20 * kill))
+        process = forked.processes.Process(target=store_slowly, args=(folder, 20 + 20 * kill))
         process.start()
         while len(stored(folder)) == before and process.is_alive():
             time.sleep(0.001)

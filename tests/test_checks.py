@@ -18,6 +18,8 @@ from r3d_helpers import sampler
 from r3d_helpers.classroom import checks
 from r3d_helpers.model import SqueezeExcitation3d
 
+pytestmark = pytest.mark.usefixtures("quick_weights")
+
 
 def program(name, tag, **given):
     """The broken program of an exercise, as the lesson defines it."""

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from jupyter_client.launcher import launch_kernel
+from jupyter_client.provisioning import local_provisioner
 
 from r3d_helpers import doctor
 
@@ -21,6 +23,12 @@ DOCTOR = "from r3d_helpers.__main__ import main; sys.exit(main(['doctor']))"
 # Without the packages that take seconds to import and are not what the test is about.
 WITHOUT = "doctor.PACKAGES, doctor.EXTRAS = ('numpy',), {}"
 BRIEF = f"from r3d_helpers import doctor; {WITHOUT}; {DOCTOR}"
+
+
+@pytest.fixture(autouse=True)
+def ordinary_kernels(monkeypatch):
+    """Started as for a user, and not as for the other tests."""
+    monkeypatch.setattr(local_provisioner, "launch_kernel", launch_kernel)
 
 
 def python(code, path=()):

@@ -1,7 +1,6 @@
 """Long runs can be stopped anywhere: finished runs are kept, and no run is made twice."""
 
 import dataclasses
-import multiprocessing
 import os
 import shutil
 import signal
@@ -9,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import forked
 import pytest
 import torch
 from thin import thin_r3d_18
@@ -155,8 +155,7 @@ def work_slowly(folder, seconds):
 
 
 def begin_process(folder, seconds):
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=work_slowly, args=(folder, seconds))
+    process = forked.processes.Process(target=work_slowly, args=(folder, seconds))
     process.start()
     return process
 

@@ -12,7 +12,6 @@ import dataclasses
 import itertools
 import json
 import math
-import multiprocessing
 import random
 import shutil
 import signal
@@ -20,6 +19,7 @@ import time
 import types
 from pathlib import Path
 
+import forked
 import pytest
 import torch
 from safetensors import safe_open
@@ -594,11 +594,9 @@ def changes(process, folder):
 
 def test_a_run_killed_ten_times_ends_the_same(folder):
     """Without it: `--resume` gives another model than an uninterrupted run."""
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["r3d_helpers.trainer"])
 
     def start(out_dir):
-        process = processes.Process(target=train_until_killed, args=(out_dir,))
+        process = forked.processes.Process(target=train_until_killed, args=(out_dir,))
         process.start()
         return process
 

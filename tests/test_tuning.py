@@ -1,7 +1,6 @@
 """A search can be stopped anywhere, and does not use the test people."""
 
 import errno
-import multiprocessing
 import os
 import shutil
 import signal
@@ -9,6 +8,7 @@ import sys
 import types
 from pathlib import Path
 
+import forked
 import optuna
 import pytest
 import torch
@@ -172,8 +172,8 @@ def search_slowly(folder):
 
 
 def test_two_processes_share_a_study(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=search_slowly, args=(tmp_path,)) for _ in range(2)]
+    start = forked.processes.Process
+    processes = [start(target=search_slowly, args=(tmp_path,)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
@@ -256,8 +256,7 @@ def tune_until_killed(root, folder):
 
 def test_a_killed_search_goes_on_with_the_trial_that_was_cut(samples, tmp_path):
     """The real model, really killed, amid the second trial."""
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=tune_until_killed, args=(samples, tmp_path))
+    process = forked.processes.Process(target=tune_until_killed, args=(samples, tmp_path))
     process.start()
     wait_for(lambda: len(list(tmp_path.glob("t-trials-*/0-1/history.csv"))) == 1)
     os.kill(process.pid, signal.SIGKILL)
