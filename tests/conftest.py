@@ -1,5 +1,6 @@
 """A browser for the tests that look at pages, and how two processes share the tests."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -19,6 +20,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**32))
 
 import forked
 
+gc.disable()  # until everything is imported, which stays
 forked.install()
 
 collect_ignore = ["bare.py"]  # a program, which a test starts
@@ -35,6 +37,11 @@ PLACES = (  # of the usual installers on macOS and Windows, which put nothing on
 def pytest_collectstart():
     """Before a test imports torchvision, which r3d_helpers may repair; not where none is run."""
     import r3d_helpers  # noqa: F401
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):

@@ -80,13 +80,23 @@ def alone(samples, runs):
     return runs / "alone"
 
 
-def test_two_processes_end_as_one_that_gathers_the_same_micro_batches(samples, runs, alone):
+@pytest.fixture(scope="module")
+def shared(samples, runs):
+    """A run that one process begins, and two go on with; and what each said."""
+    folder = runs / "shared"
+    process = begin(samples, folder)
+    while process.poll() is None and not (folder / "best.safetensors").exists():
+        time.sleep(0.05)
+    process.terminate()  # as a cluster's scheduler does
+    return folder, finish(process), finish(begin(samples, folder, "--resume", processes=2))
+
+
+def test_two_processes_end_as_one_that_gathers_the_same_micro_batches(shared, alone):
     """Without it: a shared run gives another result.
 
     Frames and augmentation are drawn at random, and both runs draw the same.
     """
-    together = runs / "together"
-    code, out = finish(begin(samples, together, processes=2))
+    together, _, (code, out) = shared
     assert code == 0, out
     assert out.count(" to train\n") == 1  # one process speaks
     assert out.count("subject: UAR") == 1
@@ -96,7 +106,7 @@ def test_two_processes_end_as_one_that_gathers_the_same_micro_batches(samples, r
 
 
 def test_a_killed_process_ends_the_run_clearly_and_one_process_can_go_on(samples, runs, alone):
-    """And ends as a run that was never stopped, nor ever shared."""
+    """And ends as a run that was never stopped, nor ever shared, though two began it."""
     cut = runs / "cut"
     process = begin(samples, cut, processes=2)
     while process.poll() is None and not (cut / "last.safetensors").exists():
@@ -111,19 +121,12 @@ def test_a_killed_process_ends_the_run_clearly_and_one_process_can_go_on(samples
     assert distance(alone, cut) < 1e-5
 
 
-def test_two_processes_go_on_with_the_run_of_one(samples, runs, alone):
-    started = runs / "started"
-    process = begin(samples, started)
-    while process.poll() is None and not (started / "best.safetensors").exists():
-        time.sleep(0.05)
-    process.terminate()  # as a cluster's scheduler does
-    code, out = finish(process)
+def test_two_processes_go_on_with_the_run_of_one(shared):
+    _, (code, out), (resumed, _) = shared
     assert code == 2
     assert " of 3 epochs are finished; the epochs that are finished are saved" in out
     assert "a process had" not in out
-    code, out = finish(begin(samples, started, "--resume", processes=2))
-    assert code == 0, out
-    assert distance(alone, started) < 1e-5
+    assert resumed == 0
 
 
 def test_a_step_that_two_cannot_share_is_refused(samples, runs):
