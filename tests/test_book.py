@@ -114,6 +114,9 @@ def test_a_lesson_shows_what_is_stored(folder, name):
     assert len(page.select('script[type$="widget-view+json"]')) == len(views)
     assert len(page.select("div.cell_input")) == len(cells)
     assert not page.select("details[open]")
+    assert "0%|" not in page.text  # a progress bar, as it was stored
+    counted = any(book.PROGRESS in c.metadata.get("tags", ()) for c in every)
+    assert (book.NO_PROGRESS.strip("*") in page.text) == counted
     answers = sum(book.GUESS in c.metadata.tags for c in asked)
     assert len(page.select("summary")) == answers + sum(c.source.count("<summary>") for c in every)
 

@@ -24,6 +24,8 @@ DOCS = ROOT / "docs"
 BOOK = BUILD / "book"
 SLIDE, MORE = "slide", "slide-more"  # tags: a cell starts a slide, or continues it
 GUESS, REPLY, PROGRESS = ASKED = "guess", "reply", "progress"  # tags: they need a kernel
+NO_PROGRESS = "*(JupyterLab shows yours here. The book does not know you.)*"
+_BAR = re.compile(r"%\|.*\| \d+/\d+ \[")
 _ASK = re.compile(r'guesses\.ask\("(\w+)"\)')
 _FIGURE = re.compile(r"\*(The (?:first )?(?:figure|film) .+?)\*(?:\n\n|$)", re.DOTALL)
 
@@ -53,16 +55,15 @@ def build(executed: Path = NOTEBOOKS, out: Path = BOOK) -> int:
 def readable(notebook: NotebookNode) -> NotebookNode:
     """Prepare an executed notebook, in place, for readers without a kernel.
 
-    The answer to a guess is folded below the question. The text below a figure becomes its
-    alternative text. Explorers that have all their states need no widget; the controls of other
-    widgets are disabled, because without a kernel they change nothing.
+    The answer to a guess is folded below the question. Progress bars are left out: they are stored
+    at zero. The text below a figure becomes its alternative text. Explorers that have all their
+    states need no widget; the controls of other widgets are disabled, because without a kernel
+    they change nothing.
 
     Raises:
         ValueError: a figure has no description below it.
     """
-    notebook.cells = [
-        _folded(cell) for cell in notebook.cells if not _is_tagged(cell, REPLY, PROGRESS)
-    ]
+    notebook.cells = [_readable(cell) for cell in notebook.cells if not _is_tagged(cell, REPLY)]
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
@@ -85,12 +86,21 @@ def readable(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def _folded(cell: NotebookNode) -> NotebookNode:
-    """The answer instead of a cell that asks for a guess; any other cell unchanged."""
-    if not _is_tagged(cell, GUESS):
-        return cell
-    answer = guesses.folded(course.guess(_ASK.search(cell.source)[1]))
-    return nbformat.v4.new_markdown_cell(answer, id=cell.id)
+def _readable(cell: NotebookNode) -> NotebookNode:
+    """Words instead of a cell that asks for a guess or counts what was done."""
+    if _is_tagged(cell, PROGRESS):
+        return nbformat.v4.new_markdown_cell(NO_PROGRESS, id=cell.id)
+    if _is_tagged(cell, GUESS):
+        answer = guesses.folded(course.guess(_ASK.search(cell.source)[1]))
+        return nbformat.v4.new_markdown_cell(answer, id=cell.id)
+    if "outputs" in cell:
+        cell.outputs = [output for output in cell.outputs if not _is_bar(output)]
+    return cell
+
+
+def _is_bar(output: NotebookNode) -> bool:
+    """Whether an output is a progress bar of tqdm, whose stored text is that of its first step."""
+    return bool(_BAR.search(output.get("data", {}).get("text/plain", "")))
 
 
 def _is_tagged(cell: NotebookNode, *tags: str) -> bool:

@@ -5,6 +5,12 @@ addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".caption[role=heading]").forEach((e) => { e.ariaLevel = "2"; });
   named(document.querySelector(".sidebar-drawer"), "Contents");
   named(document.querySelector(".toc-drawer"), "On this page");
+  // Names may break after a dot, a line or a slash, and options not after their hyphens.
+  document.querySelectorAll("code .pre").forEach((e) => {
+    if (e.textContent.startsWith("-")) e.classList.add("option");
+    else e.replaceChildren(...e.textContent.split(/(?<=[._/=(])(?=\w)/).flatMap(
+      (part, i) => (i ? [document.createElement("wbr"), part] : [part])));
+  });
   document.querySelectorAll("pre, .table-wrapper").forEach((e) => {
     if (e.scrollWidth > e.clientWidth) e.tabIndex = 0;
   });

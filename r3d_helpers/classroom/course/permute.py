@@ -15,8 +15,8 @@ GUESSES = (
         "the tensor with four axes",
         "b",
         {
-            "a": "that would need a batch without one of the five. The first line of the table has "
-            "B, T, C, H and W; it is the line below that has four.",
+            "a": "that would need a batch without one of the five. It has B, T, C, H and W; the "
+            "`reshape` leaves four.",
             "b": "the `reshape` has made one axis of B and T: with C, H and W there are four. The "
             "error comes one line later, where five are asked for.",
             "c": "that would need a program that reaches the network. It stops before, in the "

@@ -19,7 +19,7 @@ GUESSES = (
             "b": "that would need as many channels in every stage. Each stage has twice the "
             "channels of the one before, and its filters connect all of them to all of them.",
             "c": "that would need a classifier as wide as in older networks. Here it is one matrix "
-            "of 512 x 7: 3,591 weights.",
+            "of 512 x 7, and 7 biases: 3,591 weights.",
             "d": "filters that connect 512 channels to 512 have 64 times the weights of those that "
             "connect 64 to 64. Three quarters of all weights are there.",
         },
