@@ -236,6 +236,24 @@ def test_a_page_fits_any_window(open_page):
         assert page.evaluate(WIDTH) <= 0, width
 
 
+def test_what_is_printed_is_wrapped(open_page):
+    """Without it: the last line of an error ends where the screen does, and nothing shows that."""
+    page = open_page("notebooks/01_bug_permute", PHONE)
+    printed = page.locator(".cell_output pre")
+    assert printed.count() > 10
+    assert printed.evaluate_all("all => all.every(pre => pre.scrollWidth <= pre.clientWidth)")
+
+
+def test_an_option_keeps_its_hyphens(open_page):
+    """Without it: readers copy "--" without the word, which is in the next line."""
+    page = open_page("docs/reference/own-videos", PHONE)
+    lines = page.locator("code .pre").evaluate_all(
+        "all => all.filter(e => e.textContent.startsWith('--')).map(e => e.getClientRects().length)"
+    )
+    assert len(lines) > 5
+    assert set(lines) == {1}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_tracebacks_are_red(open_page, scheme):
     page = open_page("notebooks/01_bug_permute", color_scheme=scheme)
