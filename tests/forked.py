@@ -1,8 +1,8 @@
 """Processes that fork from one that has imported everything: to import it takes seconds.
 
-`install` makes Jupyter start its kernels so, in the process that calls it. Nothing else of them is
-other than usual: a kernel has its own process, folder, environment and modules' state. `make run`,
-`make refresh` and ``doctor`` start kernels in the ordinary way.
+`install` makes Jupyter start its kernels so, in the process that calls it. A kernel still has its
+own process, folder and environment. `make run`, `make refresh` and ``doctor`` start kernels in the
+ordinary way, and so find an import that is missing.
 """
 
 import multiprocessing
@@ -77,7 +77,8 @@ def _run(arguments, env, cwd):
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"  # read on import
+    # A kernel names its backend in the environment, which matplotlib has read by now.
+    matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(nothing, stream)

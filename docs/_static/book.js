@@ -5,7 +5,7 @@ addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".caption[role=heading]").forEach((e) => { e.ariaLevel = "2"; });
   named(document.querySelector(".sidebar-drawer"), "Contents");
   named(document.querySelector(".toc-drawer"), "On this page");
-  // Names may break after a dot, a line or a slash, and options not after their hyphens.
+  // Names may break after a dot, an underscore or a slash; options stay whole.
   document.querySelectorAll("code .pre").forEach((e) => {
     if (e.textContent.startsWith("-")) e.classList.add("option");
     else e.replaceChildren(...e.textContent.split(/(?<=[._/=(])(?=\w)/).flatMap(
