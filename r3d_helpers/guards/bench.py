@@ -128,11 +128,11 @@ class Bench:
         random_ = torch.Generator().manual_seed(self.seed * 1000 + number)
         for parameter in self.trainable().values():
             if parameter.is_floating_point():
-                size = float(parameter.detach().float().square().mean().sqrt())
+                size = float(parameter.detach().float().norm()) / max(1, parameter.numel()) ** 0.5
                 wide = parameter.numel() / len(parameter) if parameter.ndim > 1 else 1
                 step = 0.1 * max(size, wide**-0.5)
-                noise = torch.randn(parameter.shape, generator=random_) * step
-                parameter.data.add_(noise.to(parameter))
+                noise = torch.randn(parameter.shape, generator=random_)
+                parameter.data.add_(noise.to(parameter), alpha=step)
         try:
             with suppress(Exception):  # the video may be too small for statistics
                 self.run(self.clips, train=True, listener=_Statistics())
@@ -267,7 +267,7 @@ class _Found:
         self.parameters = {id(p) for p in model.parameters()}
         self.objects, self.tensors = [], []
         self._visit(model, set())
-        self.settled: list[Tensor] = []
+        self.settled: dict[int, Tensor] = {}
 
     def _visit(self, thing: object, seen: set[int]) -> None:
         if id(thing) in seen:
@@ -303,7 +303,8 @@ class _Found:
 
     def settle(self) -> None:
         """Make `tidy` go back to the present values, until `restore` is called."""
-        self.settled = [tensor.detach().clone() for tensor, *_ in self.tensors]
+        others = (t for t, *_ in self.tensors if id(t) not in self.parameters)
+        self.settled = {id(tensor): tensor.detach().clone() for tensor in others}
 
     def tidy(self) -> None:
         """Undo what a forward pass may have changed: attributes, and all tensors except weights."""
@@ -313,14 +314,13 @@ class _Found:
                 thing.update(kept)
             else:
                 thing[:] = kept
-        for number, (tensor, kept, *_) in enumerate(self.tensors):
-            if self.settled:
-                kept = self.settled[number]
+        for tensor, kept, *_ in self.tensors:
+            kept = self.settled.get(id(tensor), kept)
             if id(tensor) not in self.parameters and not tensor.equal(kept):
                 tensor.data.copy_(kept)
 
     def restore(self) -> None:
-        self.settled = []
+        self.settled = {}
         self.tidy()
         for tensor, kept, requires_grad, grad in self.tensors:
             if not tensor.equal(kept):

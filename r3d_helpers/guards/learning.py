@@ -166,7 +166,8 @@ class _Record:
 
     def __init__(self, trainable: dict[str, torch.nn.Parameter]) -> None:
         self.trainable = trainable
-        self.ever: dict[str, Tensor] = {}  # True where a gradient was not zero at least once
+        # True for the outputs and the inputs (if it has both) whose gradient was not zero once.
+        self.ever: dict[str, list[Tensor]] = {}
         self.last: dict[str, Tensor | None] = {}
         self.infinite: set[str] = set()
 
@@ -192,14 +193,18 @@ class _Record:
             if not grad.sum().isfinite():
                 self.infinite.add(name)
             there = grad != 0
-            self.ever[name] = there | self.ever[name] if name in self.ever else there
+            now = [there]
+            if there.ndim > 1:
+                now = [there.any([a for a in range(there.ndim) if a != axis]) for axis in (0, 1)]
+            before = self.ever.get(name, now)
+            self.ever[name] = [old | new for old, new in zip(before, now, strict=True)]
 
     def missing(self) -> list[str]:
         return [name for name in self.trainable if name not in self.ever]
 
     def zero(self) -> set[str]:
         return {
-            name for name in self.trainable if not (name in self.ever and self.ever[name].any())
+            name for name in self.trainable if not (name in self.ever and self.ever[name][0].any())
         }
 
     def slices(self) -> dict[str, str]:
@@ -208,13 +213,13 @@ class _Record:
         Places of a kernel are not checked: on a small video some meet only padding.
         """
         found = {}
-        for name, there in self.ever.items():
-            if there.ndim < 2 or min(there.shape[:2]) < 2 or not there.any():
+        for name, masks in self.ever.items():
+            if len(masks) < 2 or min(map(len, masks)) < 2 or not masks[0].any():
                 continue
-            for axis, what in ((0, "outputs"), (1, "inputs")):
-                idle = ~there.any([a for a in range(there.ndim) if a != axis])
-                if idle.sum() * 32 >= len(idle) and idle.any():
-                    found[name] = f"a part ({int(idle.sum())} of its {len(idle)} {what})"
+            for there, what in zip(masks, ("outputs", "inputs"), strict=True):
+                idle = len(there) - int(there.sum())
+                if idle and idle * 32 >= len(there):
+                    found[name] = f"a part ({idle} of its {len(there)} {what})"
         return found
 
     def step(self) -> None:
