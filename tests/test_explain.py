@@ -383,6 +383,14 @@ def test_the_class_is_the_models_own_answer_unless_another_is_asked_for(channels
     assert not own.equal(explain.grad_cam(model, clip, 1 - target))
 
 
+def test_the_maps_of_a_batch_are_those_of_its_clips():
+    model, clips = Colours(), torch.stack([coloured(), coloured()[:, [2, 1, 0]], -coloured()])
+    for target in (None, 1, torch.tensor([0, 1, 0])):
+        each = target.tolist() if isinstance(target, torch.Tensor) else [target] * 3
+        alone = [explain.grad_cam(model, *one) for one in zip(clips, each, strict=True)]
+        assert explain.grad_cam(model, clips, target).equal(torch.stack(alone))
+
+
 @pytest.mark.parametrize("clip", [torch.zeros(4, 3, 8, 8), coloured(), coloured() + 1])
 def test_a_map_is_dark_where_nothing_speaks_for_the_class(clip):
     # There is no green, or it speaks against the class.
@@ -413,9 +421,12 @@ def test_every_stage_of_the_real_network_can_be_looked_at(real):
     assert (clip.grad, clip.requires_grad) == (None, False)
 
 
-@pytest.mark.parametrize("shape", [(1, 4, 3, 8, 8), (3, 3, 8, 8), (5, 3, 8, 8), (4, 8, 8)])
+@pytest.mark.parametrize(
+    "shape", [(1, 4, 3, 3, 8, 8), (1, 3, 3, 8, 8), (3, 3, 8, 8), (5, 3, 8, 8), (4, 8, 8)]
+)
 def test_a_clip_of_another_shape_is_named(shape):
-    with pytest.raises(ValueError, match=r"one clip \[T=4, C, H, W\], got \[") as caught:
+    expected = r"one clip \[T=4, C, H, W\] or a batch of them, got \["
+    with pytest.raises(ValueError, match=expected) as caught:
         explain.grad_cam(Colours(), torch.zeros(shape))
     assert str(list(shape)) in str(caught.value)
 

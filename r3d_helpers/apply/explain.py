@@ -115,42 +115,49 @@ def clip_at(
 
 
 def grad_cam(
-    model: R3DEmotion, clip: Tensor, target: int | None = None, layer: str = "layer4"
+    model: R3DEmotion, clip: Tensor, target: int | Tensor | None = None, layer: str = "layer4"
 ) -> Tensor:
     """Where and when a layer's features speak for a class.
 
     Args:
         model: in evaluation mode.
-        clip: one normalised clip, float ``[T, C, H, W]``, with the model's own ``T``.
-        target: index of the class; None is the predicted one.
+        clip: a normalised clip, float ``[T, C, H, W]``, with the model's own ``T``; or a batch of
+            them, ``[B, T, C, H, W]``, in less time than one after the other.
+        target: index of the class, for a batch also one for each clip, int64 ``[B]``; None is the
+            predicted one.
         layer: the stage of the backbone, ``"stem"`` to ``"layer4"``. A later stage is closer to
             the answer and coarser, in time as well.
 
     Returns:
-        ``[T, H, W]`` float32, from 0 to 1; 0 everywhere if nothing speaks for the class.
+        ``[T, H, W]`` float32, for a batch ``[B, T, H, W]``; each map from 0 to 1, or 0 everywhere
+        if nothing speaks for the class.
 
     Raises:
         ValueError: another shape, or no such layer.
 
     Source: Selvaraju et al. 2017 (Grad-CAM), here with time as a third axis.
     """
-    if clip.ndim != 4 or len(clip) != model.clip_len:
-        raise ValueError(f"expected one clip [T={model.clip_len}, C, H, W], got {list(clip.shape)}")
+    if clip.ndim not in (4, 5) or clip.shape[-4] != model.clip_len:
+        raise ValueError(
+            f"expected one clip [T={model.clip_len}, C, H, W] or a batch of them, got "
+            f"{list(clip.shape)}"
+        )
     if layer not in STAGES:
         raise ValueError(f"layer must be one of stem, layer1 to layer4, got {layer!r}")
-    video = clip[None].to(next(model.parameters()).device)
+    *_, T, _, H, W = clip.shape
+    videos = clip.reshape(-1, *clip.shape[-4:]).to(next(model.parameters()).device)
     if target is None:
         with torch.no_grad():
-            target = int(model(video).argmax())
+            target = model(videos).argmax(1)
     with needed("apply"):
         from captum.attr import LayerAttribution, LayerGradCam
 
     cam = LayerGradCam(model, getattr(model.backbone, layer)).attribute(
-        video, target, relu_attributions=True
+        videos, target, relu_attributions=True
     )
-    T, _, H, W = clip.shape
-    cam = LayerAttribution.interpolate(cam, (T, H, W), "trilinear")[0, 0].detach().cpu()
-    return cam / cam.max().clamp(min=torch.finfo(cam.dtype).tiny)
+    cam = LayerAttribution.interpolate(cam, (T, H, W), "trilinear")[:, 0].detach().cpu()
+    cam = cam / cam.amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(cam.dtype).tiny)
+    return cam if clip.ndim == 5 else cam[0]
 
 
 @torch.no_grad()
