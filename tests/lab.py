@@ -31,7 +31,7 @@ def one_epoch(config, check=trainer.TrainConfig.__post_init__):
     object.__setattr__(config, "epochs", 1)
 
 def few_clips(dataset, num_samples, generator, sampler=trainer.RandomSampler):
-    return sampler(dataset, num_samples=min(num_samples, 64), generator=generator)
+    return sampler(dataset, num_samples=min(num_samples, 32), generator=generator)
 
 def few_steps(optimizer, *args, init=torch.optim.LBFGS.__init__, **options):
     init(optimizer, *args, **options | {{"max_iter": 5}})

@@ -1,7 +1,7 @@
 """Every lesson in a real JupyterLab and a real browser: Run All, then use every control.
 
 nbval compares the numbers, on full runs. These tests check what a learner sees on the screen, so
-there are few samples (one of each emotion by 24 people), and training is cut short: an epoch of 64
+there are few samples (one of each emotion by 24 people), and training is cut short: an epoch of 32
 clips, five steps of a linear classifier (`lab.SHORT`). The scores that lessons then print are not
 checked.
 """
