@@ -123,7 +123,7 @@ def grad_cam(
         model: in evaluation mode.
         clip: a normalised clip, float ``[T, C, H, W]``, with the model's own ``T``; or a batch of
             them, ``[B, T, C, H, W]``, in less time than one after the other.
-        target: index of the class, for a batch also one for each clip, int64 ``[B]``; None is the
+        target: index of the class, or one for each clip of a batch, int64 ``[B]``; None is the
             predicted one.
         layer: the stage of the backbone, ``"stem"`` to ``"layer4"``. A later stage is closer to
             the answer and coarser, in time as well.

@@ -166,7 +166,7 @@ class _Record:
 
     def __init__(self, trainable: dict[str, torch.nn.Parameter]) -> None:
         self.trainable = trainable
-        # True for the outputs and the inputs (if it has both) whose gradient was not zero once.
+        # Masks of outputs and inputs (if it has both): True where a gradient was once not zero.
         self.ever: dict[str, list[Tensor]] = {}
         self.last: dict[str, Tensor | None] = {}
         self.infinite: set[str] = set()
