@@ -122,15 +122,15 @@ def grad_cam(
     Args:
         model: in evaluation mode.
         clip: a normalised clip, float ``[T, C, H, W]``, with the model's own ``T``; or a batch of
-            them, ``[B, T, C, H, W]``, in less time than one after the other.
+            them, ``[B, T, C, H, W]``, which takes less time than one after the other.
         target: index of the class, or one for each clip of a batch, int64 ``[B]``; None is the
             predicted one.
         layer: the stage of the backbone, ``"stem"`` to ``"layer4"``. A later stage is closer to
             the answer and coarser, in time as well.
 
     Returns:
-        ``[T, H, W]`` float32, for a batch ``[B, T, H, W]``; each map from 0 to 1, or 0 everywhere
-        if nothing speaks for the class.
+        A map ``[T, H, W]`` float32, or one for each clip of the batch, ``[B, T, H, W]``. A map goes
+        from 0 to 1; it is 0 everywhere if nothing speaks for the class.
 
     Raises:
         ValueError: another shape, or no such layer.
@@ -145,7 +145,7 @@ def grad_cam(
     if layer not in STAGES:
         raise ValueError(f"layer must be one of stem, layer1 to layer4, got {layer!r}")
     *_, T, _, H, W = clip.shape
-    videos = clip.reshape(-1, *clip.shape[-4:]).to(next(model.parameters()).device)
+    videos = (clip if clip.ndim == 5 else clip[None]).to(next(model.parameters()).device)
     if target is None:
         with torch.no_grad():
             target = model(videos).argmax(1)
